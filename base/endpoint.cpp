@@ -1,0 +1,41 @@
+#include "base/endpoint.hpp"
+
+#include <charconv>
+
+namespace alcove {
+namespace {
+
+Error not_an_endpoint(std::string_view text) {
+  return {Errc::invalid, "\"" + std::string(text) + "\" is not ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080"};
+}
+
+}  // namespace
+
+Result<Endpoint> parse_endpoint(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return not_an_endpoint(text);
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port_text = text.substr(colon + 1);
+  unsigned port = 0;
+  const auto [end, ec] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  if (ec != std::errc{} || end != port_text.data() + port_text.size() || port > 65535) return not_an_endpoint(text);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  boost::system::error_code bad;
+  const auto address = boost::asio::ip::make_address(std::string(host), bad);
+  if (bad || bracketed != address.is_v6()) return not_an_endpoint(text);
+  return Endpoint(address, static_cast<unsigned short>(port));
+}
+
+Result<Endpoint> parse_listen_endpoint(std::string_view text) {
+  if (!text.empty() && text.front() == ':') return parse_endpoint("[::]" + std::string(text));
+  return parse_endpoint(text);
+}
+
+std::string to_string(const Endpoint& endpoint) {
+  const std::string host = endpoint.address().to_string();
+  const std::string port = std::to_string(endpoint.port());
+  return endpoint.address().is_v6() ? "[" + host + "]:" + port : host + ":" + port;
+}
+
+}  // namespace alcove

@@ -1,0 +1,42 @@
+// A failure on the way of a request has a side and a phase: two letters ("PD": the pod failed while being dialled)
+// that are the same in the access log, the metric label, the error body and the test's name. First failure wins.
+// "--" is an exchange without failure.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace alcove {
+
+enum class Side : char { client = 'C', pod = 'P', store = 'S', runtime = 'R', alcove = 'A' };
+enum class Phase : char {
+  head = 'H',      // reading and checking the request head, identity, route
+  lookup = 'L',    // asking the store
+  hold = 'W',      // waiting for the pod
+  dial = 'D',      // connecting to the pod
+  response = 'R',  // sending the request head, waiting for the response head
+  body = 'B',      // either body
+  tunnel = 'T',    // after 101
+};
+
+struct Failure {
+  Side side = Side::alcove;
+  Phase phase = Phase::head;
+  int status = 0;           // HTTP status to answer with, 0: nothing can be answered any more, close
+  std::string text;         // for people: goes into the error body and the log
+  int retry_after_s = 0;    // Retry-After in seconds, 0: none
+};
+
+// "PD" and so on. Points into the array that the caller keeps.
+inline std::array<char, 2> end_code(const Failure& f) {
+  return {static_cast<char>(f.side), static_cast<char>(f.phase)};
+}
+
+std::string_view name_of(Side);
+std::string_view name_of(Phase);
+
+}  // namespace alcove
