@@ -1,8 +1,9 @@
 // Runtime: what runs pods. Makers: local (processes), static (endpoints that exist), later Kubernetes.
 // Called by: provisioner (start, stop, list, on_exit), reaper (stop), api through alcove/ (logs).
 // Thread: the control thread's io_context.
-// A pod is named by (key, generation): starting the same again adopts what is there. Its UID is never used again.
-// Fails with: Errc::failed (the text is the reason that people see), unavailable, cancelled, not_found.
+// A pod is named by (key, generation): starting the same again adopts what is there. Its UID is never used
+// again. Fails with: Errc::failed (the text is the reason that people see), unavailable, cancelled,
+// not_found.
 #pragma once
 
 #include "base/net.hpp"
@@ -45,32 +46,40 @@ struct PodExit {
 };
 
 struct LogRequest {
-  PodName name;                // generation 0: the latest
-  std::uint64_t offset = 0;    // bytes from the beginning of the log
-  bool tail = false;           // start about the last 64 KiB instead of at offset
+  PodName name;              // generation 0: the latest
+  std::uint64_t offset = 0;  // bytes from the beginning of the log
+  bool tail = false;         // start about the last 64 KiB instead of at offset
 };
 struct LogChunk {
   std::string text;
-  std::uint64_t next = 0;      // offset to go on from
-  bool ended = false;          // the pod is gone and this was the rest
+  std::uint64_t next = 0;  // offset to go on from
+  bool ended = false;      // the pod is gone and this was the rest
 };
 
 class Runtime {
  public:
   virtual ~Runtime() = default;
 
-  // Starts the pod and returns when it is ready to take a request. The start deadline is in the spec's app; what it
-  // started is removed again when it fails. stop() of the same name makes it return Errc::cancelled.
+  // Starts the pod and returns when it is ready to take a request. The start deadline is in the spec's app;
+  // what it started is removed again when it fails. stop() of the same name makes it return Errc::cancelled.
   virtual Awaitable<Result<Pod>> start(PodSpec spec) = 0;
-  // Polite end, after `grace` the hard one; returns when nothing of the pod is left. Fine for one that is gone already.
+  // Polite end, after `grace` the hard one; returns when nothing of the pod is left. Fine for one that is
+  // gone already.
   virtual Awaitable<Result<void>> stop(PodName name, Millis grace) = 0;
   // Every pod that is there, ready or not.
   virtual Awaitable<Result<std::vector<Pod>>> list() = 0;
   // Called for every pod that was ready and ended without stop().
   virtual void on_exit(std::function<void(const PodExit&)> handler) = 0;
   virtual Awaitable<Result<LogChunk>> logs(LogRequest request) = 0;
-  // Reserves what a pod of the store holds in this runtime (static: its endpoint), after a restart. Most need nothing.
+  // Reserves what a pod of the store holds in this runtime (static: its endpoint), after a restart. Most need
+  // nothing.
   virtual void adopted(const Session&) {}
+  // The store says that this pod and all older ones of the session are gone (a reaper elsewhere stopped
+  // them): lets go of what is held for them here. Most need nothing.
+  virtual void released(const PodName&) {}
+  // False: the pod of this session is run elsewhere (another machine, another state directory), so that its
+  // absence from list() says nothing and stop() here reaches nothing. Asked for records that have a pod_uid.
+  virtual bool sees(const Session&) const { return true; }
   // Ends everything that would not outlive this process; returns when nothing is left behind.
   virtual Awaitable<void> shut_down() = 0;
 };
