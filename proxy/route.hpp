@@ -4,6 +4,8 @@
 //   name--scope.DOMAIN    the session scope/name, if the caller may enter it (its owner)
 //   any host, /path/...   the app whose `path` is the longest prefix, on whole segments
 //   DOMAIN itself         Alcove's own pages only
+//   any other host        Alcove's own pages too if some app is reached by path: its users sign in there;
+//                         ?for=APP or ?for=SCOPE/NAME says whom an own page is about where the host does not
 #pragma once
 
 #include "config/settings.hpp"
@@ -18,14 +20,14 @@ struct Route {
   enum class Kind : std::uint8_t {
     app,          // app is set: the session app/session_name(user)
     environment,  // scope and name are set: an existing session
-    own,          // a path under /.alcove/ : ours, app (or scope and name) set if the host or `for` says which
-    nothing,      // unknown host or path: 404, `why` says what is known
+    own,      // a path under /.alcove/ : ours, app (or scope and name) set if the host or `for` says which
+    nothing,  // unknown host or path: 404, `why` says what is known
   };
   Kind kind = Kind::nothing;
   const AppSettings* app = nullptr;  // points into the Settings given to the Router
   std::string scope;                 // environment
   std::string name;
-  std::size_t strip = 0;             // bytes of the path that the pod does not see (it always gets a leading '/')
+  std::size_t strip = 0;  // bytes of the path that the pod does not see (it always gets a leading '/')
   std::string why;
 };
 
@@ -34,11 +36,13 @@ inline constexpr std::string_view kOwnPrefix = "/.alcove/";
 class Router {
  public:
   explicit Router(SettingsPtr settings);
-  // `host` as in RequestHead (any case, with or without port, IPv6 literal in brackets); `path` with or without query.
+  // `host` as in RequestHead (any case, with or without port, IPv6 literal in brackets); `path` with or
+  // without query.
   Route route(std::string_view host, std::string_view path) const;
 
  private:
   SettingsPtr settings_;
+  std::vector<std::string> domains_;         // lower case, longest first
   std::vector<const AppSettings*> by_path_;  // longest prefix first
 };
 
