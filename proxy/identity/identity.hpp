@@ -1,7 +1,11 @@
 // Identity: who sends this request? An ordered list of providers is asked; the first that knows wins.
-// Step 3 of the way of a request; called by exchange. Thread: one Identity per worker (it caches verified cookies).
-// It trusts nothing that the client could have made up: the trusted header counts only from the addresses that the
-// config names, a cookie only with our signature and before its end.
+// Step 3 of the way of a request; called by exchange. Thread: one Identity per worker (it caches verified
+// cookies). It trusts nothing that the client could have made up: the trusted header counts only from the
+// addresses that the config names, a cookie only with our signature and before its end. The cookie has no
+// `__Host-` prefix: browsers keep such a cookie only over TLS and never for a parent domain, and the dev
+// provider must work on plain http://demo.localhost and can share one sign-in between apps (cookie_domain).
+// So an app under the same parent domain could plant another validly signed cookie on its own user's browser;
+// the first valid one counts, and real deployments use a provider that is made for them.
 #pragma once
 
 #include "config/settings.hpp"
@@ -9,6 +13,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +49,10 @@ class Identity {
 
  private:
   struct Cache;
+  Answer from_header(const TrustedHeaderIdentity& trusted, const RequestHead& head,
+                     const boost::asio::ip::address& peer);
+  Answer from_cookie(const RequestHead& head);
+
   SettingsPtr settings_;
   const DevIdentity* dev_ = nullptr;
   std::string secret_;

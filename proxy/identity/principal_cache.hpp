@@ -1,0 +1,67 @@
+// Principal cache: what a cookie's text or a trusted user name was found to mean, so that a known user costs
+// one look-up and no HMAC. Called by identity, one per worker; not thread-safe. Bounded: two halves of kHalf
+// entries. What is asked for moves to the young half; when that is full the old half is forgotten and the
+// young one takes its place. Only verified texts are kept, so strangers cannot push others out.
+#pragma once
+
+#include "proxy/identity/identity.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace alcove::proxy {
+
+class PrincipalCache {
+ public:
+  static constexpr std::size_t kHalf = 512;
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+  // nullptr: not known, or expired at `now_s`. Valid until the next call.
+  const Principal* find(std::string_view text, std::int64_t now_s) {
+    auto at = young_.find(text);
+    if (at == young_.end()) {
+      const auto old = old_.find(text);
+      if (old == old_.end()) return nullptr;
+      auto node = old_.extract(old);
+      make_room();
+      at = young_.insert(std::move(node)).position;
+    }
+    if (now_s < at->second.expires_s) return &at->second.principal;
+    young_.erase(at);
+    return nullptr;
+  }
+
+  const Principal* insert(std::string_view text, Principal principal, std::int64_t expires_s) {
+    make_room();
+    return &young_.insert_or_assign(std::string(text), Entry{std::move(principal), expires_s})
+                .first->second.principal;
+  }
+
+  std::size_t size() const { return young_.size() + old_.size(); }
+
+ private:
+  struct Entry {
+    Principal principal;
+    std::int64_t expires_s;  // Unix time
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using Half = std::unordered_map<std::string, Entry, Hash, std::equal_to<>>;
+
+  void make_room() {
+    if (young_.size() < kHalf) return;
+    old_ = std::move(young_);
+    young_.clear();
+  }
+
+  Half young_;
+  Half old_;
+};
+
+}  // namespace alcove::proxy
