@@ -50,7 +50,9 @@ class Provisioner : public Subscriber {
  private:
   struct Start {
     Session session;
-    bool cancelled = false;       // the session was ended, or we are stopping: the result is not wanted
+    bool cancelled = false;  // the session was ended, or we are stopping: the result is not wanted
+    bool settling =
+        false;  // the runtime has answered, the store is being told: its answer decides from here on
     std::optional<PodExit> exit;  // the pod ended before its start was settled
   };
   using StartPtr = std::shared_ptr<Start>;
@@ -65,7 +67,6 @@ class Provisioner : public Subscriber {
   Awaitable<void> remove_unwanted(StartPtr start, Pod pod);
   Awaitable<void> cancel_start(StartPtr start, std::string why);
   Awaitable<void> report_lost(PodExit exit);
-  Awaitable<bool> pause(Millis duration);
   void on_exit(const PodExit& exit);
 
   Executor executor_;
@@ -75,8 +76,8 @@ class Provisioner : public Subscriber {
   std::shared_ptr<LifecycleMetrics> metrics_;
   std::string id_;  // unique per process life
   Tasks tasks_;
-  Event wake_;     // claim again
-  Event stopped_;  // stop() was called: ends pauses
+  Event wake_;  // claim again
+  Pauses pauses_;
   std::unordered_map<SessionKey, StartPtr> starts_;
   bool look_ = true;     // something may be queued
   bool reserve_ = true;  // Runtime::adopted must hear of the pods of the store before the next claim

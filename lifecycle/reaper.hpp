@@ -39,14 +39,14 @@ class Reaper : public Subscriber {
 
  private:
   Awaitable<bool> look();
-  Awaitable<void> settle(Session session);
+  Awaitable<void> settle_due(Session session);
   Awaitable<void> settle_pressing(SessionKey key);
   Awaitable<void> drain(Session session, EndCause cause);
-  Awaitable<bool> end_drained(Session session);
+  Awaitable<void> end_drained(Session session);
   Awaitable<void> end_pod(Session session);
-  Awaitable<void> pause(Millis duration);
+  Awaitable<void> take_slot();
+  void free_slot();
 
-  Executor executor_;
   Store& store_;
   Runtime& runtime_;
   SettingsPtr settings_;
@@ -54,10 +54,11 @@ class Reaper : public Subscriber {
   Tasks tasks_;
   Event wake_;       // look again
   Event slot_free_;  // a stop has ended
-  Event stopped_;    // stop() was called: ends pauses
+  Pauses pauses_;
   std::unordered_set<SessionKey> at_work_;
   std::unordered_map<SessionKey, Generation> draining_;  // seen to drain, for counting rescues
-  std::size_t stops_ = 0;
+  std::size_t slots_ = 0;
+  std::size_t stopping_now_ = 0;
   bool look_ = true;
   bool stopping_ = false;
 };

@@ -1,13 +1,14 @@
-// Tasks: coroutines that one object starts on the side, counted, so that it can wait for the last of them.
-// Called by: provisioner, reaper, reconciler. Thread: one io_context. The owner outlives all_done().
-// Fails: a coroutine that throws is a defect; it is logged and counted as done.
+// Tasks and Pauses: coroutines that one object starts on the side, counted, so that it can wait for the last
+// of them, and the waits inside them that its end cuts short. Called by: provisioner, reaper, reconciler.
+// Thread: one io_context. The owner outlives all_done(). Fails: a coroutine that throws is a defect; it is
+// logged and counted as done.
 #pragma once
 
 #include "base/event.hpp"
 
 #include <cstddef>
 #include <exception>
-#include <string_view>
+#include <unordered_set>
 
 namespace alcove {
 
@@ -25,6 +26,20 @@ class Tasks {
   Executor executor_;
   Event changed_;
   std::size_t running_ = 0;
+};
+
+// Pauses that end early, all at once, when their owner stops.
+class Pauses {
+ public:
+  explicit Pauses(Executor executor) : executor_(executor) {}
+
+  Awaitable<void> pause(Millis duration);  // returns at once after end()
+  void end();
+
+ private:
+  Executor executor_;
+  std::unordered_set<Timer*> timers_;  // each in the frame of a pause()
+  bool ended_ = false;
 };
 
 }  // namespace alcove
