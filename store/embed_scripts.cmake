@@ -1,0 +1,13 @@
+# Writes OUTPUT, a C++ source with every script of SCRIPTS (paths, common.lua left out) behind the text of COMMON.
+file(READ "${COMMON}" common)
+set(source "// Made by store/embed_scripts.cmake from store/scripts/*.lua.\n#include \"store/redis_scripts.hpp\"\n\n")
+string(APPEND source "namespace alcove {\n\nstd::vector<RedisScript> make_redis_scripts() {\n")
+string(APPEND source "  static constexpr const char* kCommon = R\"lua(${common})lua\";\n  return {\n")
+string(REPLACE "|" ";" paths "${SCRIPTS}")
+foreach(path IN LISTS paths)
+  get_filename_component(name "${path}" NAME_WE)
+  file(READ "${path}" text)
+  string(APPEND source "      RedisScript(\"${name}\", kCommon, R\"lua(${text})lua\"),\n")
+endforeach()
+string(APPEND source "  };\n}\n\n}  // namespace alcove\n")
+file(WRITE "${OUTPUT}" "${source}")
