@@ -17,6 +17,7 @@ class Cidr {
   static Result<Cidr> parse(std::string_view text);  // Errc::invalid: what was expected
   bool contains(const boost::asio::ip::address& address) const;
   std::string text() const;
+  friend bool operator==(const Cidr&, const Cidr&) = default;
 
  private:
   std::array<unsigned char, 16> bytes_{};  // IPv4 is kept in its mapped form

@@ -1,6 +1,6 @@
-// Settings: everything that can be configured, as plain data with its defaults, read once and never changed: a reload
-// makes a new one. Loaded by config/loader.hpp; every key is explained in config/alcove.example.yaml.
-// Units: durations in milliseconds, sizes in bytes. Any thread.
+// Settings: everything that can be configured, as plain data with its defaults, read once and never changed:
+// a reload makes a new one. Loaded by config/loader.hpp; every key is explained in
+// config/alcove.example.yaml. Units: durations in milliseconds, sizes in bytes. Any thread.
 #pragma once
 
 #include "base/cidr.hpp"
@@ -20,25 +20,34 @@ namespace alcove {
 struct TlsFiles {
   std::string certificate;  // PEM, the chain
   std::string key;          // PEM
+
+  bool operator==(const TlsFiles&) const = default;
 };
 
 struct ListenSettings {
   Endpoint endpoint;
   std::optional<TlsFiles> tls;
+
+  bool operator==(const ListenSettings&) const = default;
 };
 
-// The user is what this header says, if the request comes from one of these addresses. From others it is dropped.
+// The user is what this header says, if the request comes from one of these addresses. From others it is
+// dropped.
 struct TrustedHeaderIdentity {
   std::string header = "X-User-ID";
   std::vector<Cidr> from;
+
+  bool operator==(const TrustedHeaderIdentity&) const = default;
 };
 
 // Asks for a name and believes it. For trying Alcove; named "dev" so that nobody takes it for real.
 struct DevIdentity {
   std::string cookie = "alcove_dev";
-  std::string secret;        // HMAC key; empty: made at start, so cookies end with the process
+  std::string secret;  // HMAC key; empty: made at start, so cookies end with the process
   Millis ttl{12 * 3'600'000};
   std::string cookie_domain;  // empty: the host that was asked
+
+  bool operator==(const DevIdentity&) const = default;
 };
 
 using IdentitySettings = std::variant<TrustedHeaderIdentity, DevIdentity>;
@@ -53,17 +62,19 @@ struct AppSettings {
   std::string name;  // a label; the key in the file
 
   // Routing
-  std::string path;                // "/notebook/": reached under this prefix too; empty: by hostname alone
-  bool strip_path = false;         // the pod does not see the prefix
-  std::string host_header;         // sent to the pod instead of the client's Host (and Origin with it); empty: unchanged
+  std::string path;         // "/notebook/": reached under this prefix too; empty: by hostname alone
+  bool strip_path = false;  // the pod does not see the prefix
+  std::string
+      host_header;  // sent to the pod instead of the client's Host (and Origin with it); empty: unchanged
   std::string identity_header = "X-Alcove-User";  // tells the pod who asks; empty: none
 
   // Pod (local runtime)
   std::vector<std::string> command;  // {address} {port} {user} {session} {dir} are replaced; no shell
-  std::vector<std::pair<std::string, std::string>> env;    // same placeholders
-  std::vector<std::pair<std::string, std::string>> files;  // written to the working directory, same placeholders
+  std::vector<std::pair<std::string, std::string>> env;  // same placeholders
+  std::vector<std::pair<std::string, std::string>>
+      files;  // written to the working directory, same placeholders
   std::uint16_t port = 8080;
-  std::string ready_path;           // GET that must answer below 500; empty: it accepts a connection
+  std::string ready_path;  // GET that must answer below 500; empty: it accepts a connection
   Millis start_timeout{60'000};
   std::uint64_t log_limit = 1 << 20;  // bytes of output kept per pod
 
@@ -80,36 +91,49 @@ struct AppSettings {
   Millis waiting_page_after{1'000};  // browsers' navigations that wait longer see the waiting page
   std::uint64_t body_limit = 0;      // of a request; 0: none
   Millis response_timeout{60'000};   // to the first byte of the answer
-  Millis pod_idle{4'000};            // an unused connection to a pod is closed before the pod does (Node: 5 s)
+  Millis pod_idle{4'000};  // an unused connection to a pod is closed before the pod does (Node: 5 s)
+
+  bool operator==(const AppSettings&) const = default;
 };
 
 struct LimitSettings {
   std::uint32_t head_bytes = 32 * 1024;
   std::uint32_t head_fields = 100;
-  std::uint32_t connections = 20'000;             // in all
+  std::uint32_t connections = 20'000;  // in all
   std::uint32_t connections_per_address = 2'000;
-  std::uint32_t requests_per_connection = 0;      // 0: no limit
-  std::uint32_t holds = 5'000;                    // in all
+  std::uint32_t requests_per_connection = 0;  // 0: no limit
+  std::uint32_t holds = 5'000;                // in all
   std::uint32_t holds_per_user = 64;
-  std::uint32_t body_rate = 256;                  // least bytes a second of a request body, over 10 s
+  std::uint32_t body_rate = 256;  // least bytes a second of a request body, over 10 s
+
+  bool operator==(const LimitSettings&) const = default;
 };
 
 struct TimeoutSettings {
   Millis head{10'000};         // from the first byte of a head to its end
   Millis client_idle{75'000};  // between requests
   Millis body_idle{60'000};    // no byte of a body, either direction
+  Millis event_idle{
+      3'600'000};  // the same for event streams (text/event-stream), which may be silent for long
   Millis connect{3'000};
   Millis tunnel_idle{3'600'000};
-  Millis drain{30'000};        // on SIGTERM: from not ready to the hard stop
-  Millis linger{2'000};        // reading on after an early answer
+  Millis drain_delay{0};  // on SIGTERM: not ready, but still accepting, until load balancers have noticed
+  Millis drain{30'000};   // after that: what is under way may finish, then the hard stop
+  Millis linger{2'000};   // reading on after an early answer
+
+  bool operator==(const TimeoutSettings&) const = default;
 };
 
 // What the gateway may do without the store.
 struct OutageSettings {
   Millis serve_known_for{60'000};  // cached routes are used so long after the last answer of the store
+
+  bool operator==(const OutageSettings&) const = default;
 };
 
-struct MemoryStoreSettings {};
+struct MemoryStoreSettings {
+  bool operator==(const MemoryStoreSettings&) const = default;
+};
 struct RedisStoreSettings {
   std::string host = "127.0.0.1";
   std::uint16_t port = 6379;
@@ -117,19 +141,26 @@ struct RedisStoreSettings {
   std::string password;
   std::uint32_t database = 0;
   bool tls = false;
-  std::string ca_file;           // empty: the system's
+  std::string ca_file;            // empty: the system's
   std::string prefix = "alcove";  // of every key and channel
   Millis timeout{2'000};          // of a command
+
+  bool operator==(const RedisStoreSettings&) const = default;
 };
 using StoreSettings = std::variant<MemoryStoreSettings, RedisStoreSettings>;
 
 struct LocalRuntimeSettings {
-  std::string directory;                  // working directories and logs; empty: $XDG_STATE_HOME/alcove or ~/.local/state/alcove
+  std::string
+      directory;  // working directories and logs; empty: $XDG_STATE_HOME/alcove or ~/.local/state/alcove
   std::string network = "127.96.0.0/11";  // pods' addresses are taken from here
+
+  bool operator==(const LocalRuntimeSettings&) const = default;
 };
 struct StaticRuntimeSettings {
   std::vector<Endpoint> endpoints;
   bool shared = false;  // true: many sessions may get the same endpoint
+
+  bool operator==(const StaticRuntimeSettings&) const = default;
 };
 using RuntimeSettings = std::variant<LocalRuntimeSettings, StaticRuntimeSettings>;
 
@@ -138,28 +169,36 @@ struct ProvisionerSettings {
   Millis retry_first{1'000};  // after a failed start, doubling
   Millis retry_most{300'000};
   Millis claim_lease{30'000};
+
+  bool operator==(const ProvisionerSettings&) const = default;
 };
 
 struct ReaperSettings {
   Millis interval{1'000};
   Millis orphan_grace{10'000};  // a pod without a record is removed after this
+
+  bool operator==(const ReaperSettings&) const = default;
 };
 
 struct AdminSettings {
-  Endpoint endpoint;
+  Endpoint endpoint{boost::asio::ip::address_v4::loopback(), 8081};
   std::string token;  // required unless the address is loopback
+
+  bool operator==(const AdminSettings&) const = default;
 };
 
 struct LogSettings {
   bool json = false;
   std::string level = "info";
   bool access = true;
+
+  bool operator==(const LogSettings&) const = default;
 };
 
 struct Settings {
   std::string file;  // where it came from, for messages; empty: built in
   std::vector<ListenSettings> listen;
-  std::uint32_t workers = 0;  // 0: one per CPU
+  std::uint32_t workers = 0;                      // 0: one per CPU
   std::vector<std::string> domains{"localhost"};  // app.DOMAIN, name--scope.DOMAIN
   std::vector<IdentitySettings> identity;
   std::vector<Cidr> trusted_proxies;  // whose X-Forwarded-* and Forwarded are believed and appended to
