@@ -12,7 +12,8 @@ namespace alcove {
 // The doubling alone, for delays that are shown to people: failures = 1 gives `first`.
 inline Millis backoff_delay(Millis first, Millis most, unsigned failures) {
   Millis delay = first;
-  for (unsigned i = 1; i < failures && delay < most; ++i) delay *= 2;
+  for (unsigned i = 1; i < failures && delay < most && delay > Millis{0}; ++i)
+    delay = delay > most / 2 ? most : delay * 2;
   return std::min(delay, most);
 }
 

@@ -1,5 +1,7 @@
 #include "base/cidr.hpp"
 
+#include "base/text.hpp"
+
 #include <charconv>
 
 namespace alcove {
@@ -15,21 +17,24 @@ std::array<unsigned char, 16> mapped(const ip::address& address) {
 }  // namespace
 
 Result<Cidr> Cidr::parse(std::string_view text) {
-  const Error wrong{Errc::invalid, "\"" + std::string(text) + "\" is not an address block, such as 10.0.0.0/8 or ::1"};
+  const Error wrong{Errc::invalid,
+                    "\"" + printable(text, 80) + "\" is not an address block, such as 10.0.0.0/8 or ::1"};
   const auto slash = text.find('/');
+  // make_address stops at a NUL and takes zone names, which mean nothing in a block.
+  if (text.find_first_not_of("0123456789abcdefABCDEF:./") != std::string_view::npos) return wrong;
   boost::system::error_code ec;
   const auto address = ip::make_address(std::string(text.substr(0, slash)), ec);
   if (ec) return wrong;
-  const int width = address.is_v4() ? 32 : 128;
-  int bits = width;
+  const unsigned width = address.is_v4() ? 32 : 128;
+  unsigned bits = width;
   if (slash != std::string_view::npos) {
     const std::string_view length = text.substr(slash + 1);
     const auto [end, bad] = std::from_chars(length.data(), length.data() + length.size(), bits);
-    if (bad != std::errc{} || end != length.data() + length.size() || bits < 0 || bits > width) return wrong;
+    if (bad != std::errc{} || end != length.data() + length.size() || bits > width) return wrong;
   }
   Cidr out;
   out.bytes_ = mapped(address);
-  out.bits_ = bits + (128 - width);
+  out.bits_ = static_cast<int>(bits + (128 - width));
   for (int bit = out.bits_; bit < 128; ++bit) {
     auto& byte = out.bytes_[static_cast<std::size_t>(bit / 8)];
     byte = static_cast<unsigned char>(byte & ~(0x80U >> (bit % 8)));

@@ -1,12 +1,15 @@
 #include "base/endpoint.hpp"
 
+#include "base/text.hpp"
+
 #include <charconv>
 
 namespace alcove {
 namespace {
 
 Error not_an_endpoint(std::string_view text) {
-  return {Errc::invalid, "\"" + std::string(text) + "\" is not ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080"};
+  return {Errc::invalid,
+          "\"" + printable(text, 80) + "\" is not ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080"};
 }
 
 }  // namespace
@@ -18,9 +21,12 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   const std::string_view port_text = text.substr(colon + 1);
   unsigned port = 0;
   const auto [end, ec] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-  if (ec != std::errc{} || end != port_text.data() + port_text.size() || port > 65535) return not_an_endpoint(text);
+  if (ec != std::errc{} || end != port_text.data() + port_text.size() || port > 65535)
+    return not_an_endpoint(text);
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
+  if (host.find('\0') != std::string_view::npos)
+    return not_an_endpoint(text);  // make_address would stop there
   boost::system::error_code bad;
   const auto address = boost::asio::ip::make_address(std::string(host), bad);
   if (bad || bracketed != address.is_v6()) return not_an_endpoint(text);

@@ -11,7 +11,20 @@ namespace {
 constexpr std::size_t kMaxPlainName = 40;
 constexpr std::size_t kHashChars = 16;  // 80 bits in base32
 
-bool is_label_char(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_label_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+// U+0000 to U+001F, U+007F, and U+0080 to U+009F, which are C2 80 to C2 9F in UTF-8: some terminals obey them
+// too.
+bool has_control(std::string_view utf8) {
+  for (std::size_t i = 0; i < utf8.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(utf8[i]);
+    if (byte < 0x20 || byte == 0x7f) return true;
+    if (byte == 0xC2 && static_cast<unsigned char>(utf8[i + 1]) < 0xA0) return true;
+  }
+  return false;
+}
 
 // A plain name that looks like a hashed one is hashed too, so that nobody can choose another user's label.
 bool looks_hashed(std::string_view name) {
@@ -40,9 +53,11 @@ SessionKey::SessionKey(std::string_view scope, std::string_view name) {
 
 Result<SessionKey> SessionKey::parse(std::string_view text) {
   const auto slash = text.find('/');
-  if (slash == std::string_view::npos || !is_label(text.substr(0, slash)) || !is_label(text.substr(slash + 1)))
-    return Error{Errc::invalid, "\"" + printable(text, 80) +
-                                    "\" is not a session key: SCOPE/NAME, each of a-z, 0-9 and single '-', at most 63"};
+  if (slash == std::string_view::npos || !is_label(text.substr(0, slash)) ||
+      !is_label(text.substr(slash + 1)))
+    return Error{Errc::invalid,
+                 "\"" + printable(text, 80) +
+                     "\" is not a session key: SCOPE/NAME, each of a-z, 0-9 and single '-', at most 63"};
   return SessionKey(text.substr(0, slash), text.substr(slash + 1));
 }
 
@@ -51,10 +66,8 @@ Result<std::string> session_name(std::string_view user) {
   if (user.size() > kMaxUserBytes)
     return Error{Errc::invalid, "the user name has " + std::to_string(user.size()) + " bytes; at most " +
                                     std::to_string(kMaxUserBytes) + " are allowed"};
-  for (const char c : user)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      return Error{Errc::invalid, "the user name contains a control character"};
   if (!is_utf8(user)) return Error{Errc::invalid, "the user name is not valid UTF-8"};
+  if (has_control(user)) return Error{Errc::invalid, "the user name contains a control character"};
   if (user.size() <= kMaxPlainName && is_label(user) && !looks_hashed(user)) return std::string(user);
 
   std::string slug;
