@@ -1,10 +1,10 @@
 // A message head as views into the client's (or pod's) read buffer, and the strict parser that makes it.
 // Step 2 of the way of a request. Called by client_conn (requests) and relay (responses).
-// Beast's basic_parser does the grammar; before it, one pass over the bytes refuses what Beast is lenient about (rule 4
-// of the HTTP rules: obsolete folding, bare CR or LF, NUL, space before the colon), and the framing (RFC 9112 6.3) is
-// decided here from the fields alone, never from the method (rule 3).
-// Owns nothing: the views live as long as the buffer stays where it is. The table of fields is the worker's, reused
-// for every head, so no field costs an allocation. Thread: the worker's.
+// Beast's basic_parser does the grammar; before it, one pass over the bytes refuses what Beast is lenient
+// about (rule 4 of the HTTP rules: obsolete folding, bare CR or LF, NUL, space before the colon), and the
+// framing (RFC 9112 6.3) is decided here from the fields alone, never from the method (rule 3). Owns nothing:
+// the views live as long as the buffer stays where it is. The table of fields is the worker's, reused for
+// every head, so no field costs an allocation. Thread: the worker's.
 #pragma once
 
 #include "base/failure.hpp"
@@ -39,11 +39,12 @@ struct RequestHead {
   http::verb verb = http::verb::unknown;
   std::string_view target;  // as sent: origin-form, absolute-form or "*"
   std::string_view path;    // origin-form part of target, with the query; "*" for OPTIONS *
-  std::string_view host;    // of the absolute-form target, else the Host field: name and port, not yet lower case
-  bool http11 = true;       // else HTTP/1.0
-  bool keep_alive = true;   // what the client asks for
+  std::string_view
+      host;            // of the absolute-form target, else the Host field: name and port, not yet lower case
+  bool http11 = true;  // else HTTP/1.0
+  bool keep_alive = true;  // what the client asks for
   bool expects_continue = false;
-  bool websocket = false;   // a complete upgrade request for websocket
+  bool websocket = false;  // a complete upgrade request for websocket
   BodyFraming body;
   std::vector<HeadField> fields;
 
@@ -58,8 +59,9 @@ struct ResponseHead {
   std::string_view reason;
   bool http11 = true;
   bool keep_alive = true;
-  bool websocket = false;  // 101 with Upgrade: websocket
-  BodyFraming body;        // for the request method given to the parser
+  bool websocket = false;                       // 101 with Upgrade: websocket
+  BodyFraming body;                             // for the request method given to the parser
+  std::optional<std::uint64_t> content_length;  // as declared, also where there is no body (HEAD, 304)
   std::vector<HeadField> fields;
 
   const HeadField* find(http::field id) const;
@@ -70,16 +72,20 @@ struct HeadLimits {
   std::uint32_t fields;
 };
 
-// How many bytes the head at the beginning of `data` takes, with the empty line; 0 if its end is not there yet.
-// `scanned` is kept by the caller between calls (0 at first), so that no byte is looked at twice.
-std::size_t find_head_end(std::string_view data, std::size_t& scanned);
+// Looks for the end of the head at the beginning of `data`, line by line. `line` is where the line begins
+// that has no end yet: kept by the caller between calls (0 at first), so that no line is looked at twice.
+//   incomplete: more bytes are needed. complete: the head takes `end` bytes, with its empty line.
+//   malformed: a bare LF or an obsolete folding (RFC 9112 2.2, 5.2), answered at once and not when time is
+//   up.
+enum class HeadScan : std::uint8_t { incomplete, complete, malformed };
+HeadScan find_head_end(std::string_view data, std::size_t& line, std::size_t& end);
 
-// `data` is one whole head as found by find_head_end. Fills `head`; on refusal answers the Failure: 400, 405 (CONNECT),
-// 431 naming the field, 501 (transfer coding), 505. `head` keeps its capacity.
+// `data` is one whole head as found by find_head_end (complete). Fills `head`; on refusal answers the
+// Failure: 400, 405 (CONNECT), 431 naming the field, 501 (transfer coding), 505. `head` keeps its capacity.
 std::optional<Failure> parse_request_head(std::string_view data, const HeadLimits& limits, RequestHead& head);
 
-// What an oversized head (its end not found within limits.bytes) is answered with: 414 if the request line is too
-// long, else 431 that names the field that goes over.
+// What an oversized head (its end not found within limits.bytes) is answered with: 414 if the request line is
+// too long, else 431 that names the field that goes over.
 Failure oversized_head(std::string_view data, const HeadLimits& limits);
 
 // `to_head`: the response to a HEAD request. Failure: side pod, phase response, 502.

@@ -1,0 +1,104 @@
+#include "proxy/activity.hpp"
+
+#include "base/log.hpp"
+
+namespace alcove::proxy {
+namespace {
+
+// The store waits so much longer than the worker serves: the two clocks tick at the same rate but are read
+// apart.
+constexpr Millis kLeaseMargin{5'000};
+
+std::string_view word(ActivityKind kind) {
+  switch (kind) {
+    case ActivityKind::body:
+      return "body";
+    case ActivityKind::websocket:
+      return "websocket";
+    case ActivityKind::none:
+    case ActivityKind::request:
+      return "request";
+  }
+  return "request";
+}
+
+}  // namespace
+
+Activity::Activity(Executor executor, Store& store, RouteCache& routes, WorkerMetrics& metrics,
+                   std::string gateway)
+    : store_(store), routes_(routes), metrics_(metrics), gateway_(std::move(gateway)), wake_(executor) {}
+
+void Activity::enlist(CachedRoute& route) {
+  route.marked = true;
+  marked_.emplace_back(&route);
+}
+
+std::vector<Beat::Mark> Activity::collect_marks(SteadyTime now) {
+  std::vector<Beat::Mark> marks;
+  marks.reserve(marked_.size());
+  std::vector<RoutePtr> still;
+  for (RoutePtr& route : marked_) {
+    if (route->in_flight > 0) route->last_activity = now;
+    const auto age = std::chrono::duration_cast<Millis>(now - route->last_activity);
+    marks.push_back(
+        {route->key, route->generation, std::max(age, Millis{0}), std::string(word(route->kind))});
+    if (route->in_flight > 0) {
+      still.push_back(std::move(route));
+    } else {
+      route->marked = false;
+    }
+  }
+  marked_ = std::move(still);
+  return marks;
+}
+
+// A beat that fails keeps its marks for the next one: the store forgets nothing that it was not told.
+Awaitable<bool> Activity::beat_once() {
+  const SteadyTime sent = SteadyClock::now();
+  const Millis known_for = settings_->outage.serve_known_for;
+  Beat beat;
+  beat.gateway = gateway_;
+  beat.seen = seen_;
+  beat.lease = known_for + kLeaseMargin;
+  std::vector<RoutePtr> sent_routes = marked_;
+  beat.marks = collect_marks(sent);
+  auto reply = co_await store_.beat(std::move(beat));
+  if (!reply) {
+    metrics_.beats_failed.add();
+    for (const RoutePtr& route : sent_routes)
+      if (!route->marked) enlist(*route);
+    co_return false;
+  }
+  for (const auto& [key, generation] : reply->draining) {
+    const RoutePtr route = routes_.drop(key, generation);
+    // In use here: the next beat says so and rescues it.
+    if (route != nullptr && (route->in_flight > 0 || route->marked)) hurried_ = true;
+  }
+  metrics_.route_cache_size.set(routes_.size());
+  seen_ = reply->epoch;
+  lease_until_ = sent + known_for;
+  // A drain waits for this worker's acknowledgement: do not let it wait for a whole interval.
+  if (!reply->draining.empty()) hurried_ = true;
+  co_return true;
+}
+
+Awaitable<void> Activity::run(SettingsPtr settings) {
+  settings_ = std::move(settings);
+  while (!stopping_) {
+    hurried_ = false;
+    const SteadyTime began = SteadyClock::now();
+    co_await beat_once();
+    while (!hurried_ && !stopping_ && SteadyClock::now() < began + settings_->activity_interval)
+      co_await wake_.wait_until(began + settings_->activity_interval);
+  }
+  co_await beat_once();
+  auto left = co_await store_.leave(gateway_);
+  if (!left) spdlog::debug("gateway {}: could not take leave of the store: {}", gateway_, left.error().text);
+}
+
+void Activity::stop() {
+  stopping_ = true;
+  wake_.notify();
+}
+
+}  // namespace alcove::proxy

@@ -1,0 +1,73 @@
+// Activity: which sessions this worker serves and when they were last used, told to the store once per
+// activity_interval in one beat, which is also the worker's heartbeat and its acknowledgement of drains.
+// Step 9 of the way of a request. Thread: the worker's.
+//
+// Why eviction is safe (docs/architecture.md): a route is used only while the lease runs, which every
+// answered beat renews from the moment it was sent; a beat says which drains its sender has followed (`seen`)
+// and carries every use of a route before it. So a drain that all beats have acknowledged without a mark is
+// of a session that nobody can reach.
+#pragma once
+
+#include "base/event.hpp"
+#include "config/settings.hpp"
+#include "proxy/metrics.hpp"
+#include "proxy/route_cache.hpp"
+#include "store/store.hpp"
+
+#include <string>
+#include <vector>
+
+namespace alcove::proxy {
+
+class Activity {
+ public:
+  Activity(Executor executor, Store& store, RouteCache& routes, WorkerMetrics& metrics, std::string gateway);
+
+  // A use at `now`. Cheap: two stores and, the first time since the last beat, a push_back.
+  void mark(CachedRoute& route, ActivityKind kind, SteadyTime now) {
+    route.last_activity = now;
+    route.kind = kind;
+    if (!route.marked) enlist(route);
+  }
+  // An exchange that is activity for as long as it lasts.
+  void begin(CachedRoute& route, SteadyTime now) {
+    ++route.in_flight;
+    mark(route, ActivityKind::request, now);
+  }
+  void end(CachedRoute& route, SteadyTime now) {
+    --route.in_flight;
+    mark(route, ActivityKind::request, now);
+  }
+
+  // May routes be used without asking the store?
+  bool lease_runs(SteadyTime now) const { return now < lease_until_; }
+  // Sends the next beat at once: a drained session is in use here.
+  void hurry() {
+    hurried_ = true;
+    wake_.notify();
+  }
+
+  // Beats until stop(). Then tells the store that this worker leaves.
+  Awaitable<void> run(SettingsPtr settings);
+  void reload(SettingsPtr settings) { settings_ = std::move(settings); }
+  void stop();
+
+ private:
+  void enlist(CachedRoute& route);
+  Awaitable<bool> beat_once();
+  std::vector<Beat::Mark> collect_marks(SteadyTime now);
+
+  Store& store_;
+  RouteCache& routes_;
+  WorkerMetrics& metrics_;
+  std::string gateway_;
+  SettingsPtr settings_;
+  Event wake_;
+  std::vector<RoutePtr> marked_;
+  std::uint64_t seen_ = 0;
+  SteadyTime lease_until_{};
+  bool hurried_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace alcove::proxy

@@ -1,0 +1,231 @@
+#include "proxy/client_conn.hpp"
+
+#include "proxy/exchange.hpp"
+#include "proxy/pod_pool.hpp"
+#include "proxy/respond.hpp"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <random>
+
+namespace alcove::proxy {
+namespace {
+
+constexpr Millis kRateWindow{10'000};
+
+}  // namespace
+
+Awaitable<void> ClientConn::serve(Worker& worker, Socket socket, std::shared_ptr<asio::ssl::context> tls,
+                                  asio::ip::address address, std::uint16_t port) {
+  {
+    ClientConn conn(worker, std::move(socket), address, port);
+    co_await conn.run(std::move(tls));
+  }
+  worker.shared.connections.leave(address);
+  worker.closed();
+}
+
+ClientConn::ClientConn(Worker& w, Socket socket, asio::ip::address address, std::uint16_t port)
+    : worker(w),
+      stream(std::move(socket)),
+      in(w.buffers),
+      peer(address),
+      peer_text(address.to_string()),
+      local_port(port) {
+  worker.connections.push_back(*this);
+  worker.metrics.connections.add();
+  worker.metrics.connections_now.add();
+}
+
+ClientConn::~ClientConn() {
+  worker.metrics.connections_now.sub();
+}
+
+void ClientConn::cancel_pod() {
+  error_code ignored;
+  if (pod_ != nullptr) pod_->socket.cancel(ignored);
+}
+
+void ClientConn::cancel() {
+  error_code ignored;
+  stream.socket().cancel(ignored);
+  cancel_pod();
+  if (seat_ != nullptr) seat_->interrupt();
+}
+
+// FIN or RST has arrived, even behind bytes that nobody has read yet.
+bool ClientConn::client_has_left() {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(stream.socket().native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+  return info.tcpi_state != TCP_ESTABLISHED;
+}
+
+void ClientConn::on_tick(SteadyTime now, Millis since) {
+  if (upload_rate.waiting) {
+    upload_rate.waited += since;
+    if (upload_rate.waited >= kRateWindow) {
+      const std::uint64_t least =
+          std::uint64_t{worker.settings->limits.body_rate} * (kRateWindow.count() / 1000);
+      too_slow_ = upload_rate.bytes < least;
+      upload_rate.bytes = 0;
+      upload_rate.waited = Millis{0};
+    }
+  }
+  if (now >= deadline_ || (tunnel_ && now >= leave_at_)) expired_ = true;
+  if (watch_client_ && !gone_) gone_ = client_has_left();
+  if (expired_ || gone_ || too_slow_) cancel();
+}
+
+void ClientConn::on_drain(SteadyTime now, Millis spread) {
+  std::uniform_int_distribution<Millis::rep> moment(0, spread.count());
+  if (tunnel_) leave_at_ = now + Millis{moment(worker.random)};
+  if (!between_requests_) return;
+  expired_ = true;
+  cancel();
+}
+
+void ClientConn::end() {
+  gone_ = true;
+  cancel();
+}
+
+Awaitable<bool> ClientConn::send(std::string_view data) {
+  limit(worker.settings->timeouts.body_idle);
+  data.remove_prefix(stream.try_write(asio::buffer(data)));
+  while (!data.empty()) {
+    auto [ec, n] = co_await stream.async_write_some(asio::buffer(data), kTuple);
+    if (ec) co_return false;
+    data.remove_prefix(n);
+    limit(worker.settings->timeouts.body_idle);
+  }
+  co_return true;
+}
+
+Awaitable<std::size_t> ClientConn::receive(error_code& ec) {
+  char* const space = in.space();
+  auto [error, n] = co_await stream.async_read_some(asio::buffer(space, in.space_size()), kTuple);
+  in.commit(n);
+  ec = error;
+  co_return n;
+}
+
+Awaitable<bool> ClientConn::handshake(asio::ssl::context& context) {
+  limit(worker.settings->timeouts.head);
+  auto& tls = stream.start_tls(context);
+  auto [ec] = co_await tls.async_handshake(asio::ssl::stream_base::server, kTuple);
+  co_return !ec;
+}
+
+Awaitable<std::size_t> ClientConn::read_head() {
+  const TimeoutSettings& timeouts = worker.settings->timeouts;
+  std::size_t line = 0;
+  std::size_t end = 0;
+  bool started = false;
+  in.compact();
+  for (;;) {
+    // Empty lines before a request line are left over from clients that end a body with one (RFC 9112 2.2).
+    while (!started && in.size() >= 2 && in.view().substr(0, 2) == "\r\n") in.consume(2);
+    if (!in.empty()) {
+      if (!started) limit(timeouts.head);
+      started = in.view().front() != '\r';
+      set_between_requests(false);
+      switch (find_head_end(in.view(), line, end)) {
+        case HeadScan::complete:
+          if (end <= worker.settings->limits.head_bytes) co_return end;
+          co_await refuse_head(true);
+          co_return 0;
+        case HeadScan::malformed:
+          co_await refuse_head(false);
+          co_return 0;
+        case HeadScan::incomplete:
+          break;
+      }
+      if (in.size() >= worker.settings->limits.head_bytes) {
+        co_await refuse_head(true);
+        co_return 0;
+      }
+      in.compact();
+    } else {
+      in.release_if_empty();
+      if (worker.draining()) co_return 0;
+      limit(timeouts.client_idle);
+      set_between_requests(true);
+      // Plain connections wait for readiness first, so that an idle one holds no buffer.
+      if (!stream.is_tls() && requests > 0) {
+        auto [waited] = co_await stream.socket().async_wait(Socket::wait_read, kTuple);
+        if (waited) co_return 0;
+      }
+    }
+    error_code ec;
+    const std::size_t n = co_await receive(ec);
+    if (n == 0) {
+      if (expired() && started) {
+        const Failure late{Side::client, Phase::head, 408, "the request head took too long", 0};
+        co_await Exchange::refuse(*this, late);
+      }
+      co_return 0;
+    }
+  }
+}
+
+Awaitable<void> ClientConn::refuse_head(bool oversized) {
+  const HeadLimits limits{worker.settings->limits.head_bytes, worker.settings->limits.head_fields};
+  const Failure failure =
+      oversized
+          ? oversized_head(in.view(), limits)
+          : Failure{Side::client, Phase::head, 400,
+                    "malformed head: a line does not end in CR LF, or is folded (RFC 9112 2.2, 5.2)", 0};
+  co_await Exchange::refuse(*this, failure);
+}
+
+// What the client still sends is read and dropped for a while, so that the answer is not lost to a reset
+// (rule 24).
+Awaitable<void> ClientConn::linger() {
+  error_code ignored;
+  if (!stream.is_tls()) stream.socket().shutdown(Socket::shutdown_send, ignored);
+  const SteadyTime until = worker.now() + worker.settings->timeouts.linger;
+  limit_at(until);
+  while (!gone_ && !expired_) {
+    in.consume(in.size());
+    error_code ec;
+    const std::size_t n = co_await receive(ec);
+    if (n == 0) break;
+  }
+}
+
+Awaitable<void> ClientConn::run(std::shared_ptr<asio::ssl::context> tls) {
+  error_code ignored;
+  stream.socket().set_option(tcp::no_delay(true), ignored);
+  stream.socket().non_blocking(true, ignored);
+  if (tls != nullptr) {
+    const bool shaken = co_await handshake(*tls);
+    if (!shaken) co_return;
+  }
+  bool polite = false;
+  for (;;) {
+    const std::size_t head_size = co_await read_head();
+    if (head_size == 0) {
+      polite = !in.empty();
+      break;
+    }
+    ++requests;
+    Exchange exchange(*this);
+    const Exchange::After after = co_await exchange.run(head_size);
+    watch_client(false);
+    if (after != Exchange::After::keep_alive) {
+      polite = after == Exchange::After::close;
+      break;
+    }
+  }
+  if (polite) co_await linger();
+  if (stream.is_tls() && !gone_ && !expired_) {
+    limit(worker.settings->timeouts.linger);
+    co_await stream.tls().async_shutdown(kTuple);
+  }
+  stream.socket().shutdown(Socket::shutdown_both, ignored);
+  stream.socket().close(ignored);
+}
+
+}  // namespace alcove::proxy

@@ -1,0 +1,106 @@
+// ClientConn: one client's TCP connection: TLS handshake, then request after request (keep-alive,
+// pipelining), each handed to an Exchange, then a polite close. Step 2 of the way of a request. Started by
+// listener; lives in its own coroutine. Thread: the worker's. Owns the socket and the read buffer (borrowed
+// from the pool only while bytes are expected).
+//
+// Deadlines cost nothing on the hot path: a moving time point that the worker's tick looks at. When it has
+// passed, the tick cancels what is waited for, again at every tick until the coroutine has moved on, so no
+// wake-up can be missed.
+#pragma once
+
+#include "base/event.hpp"
+#include "base/net.hpp"
+#include "proxy/buffer.hpp"
+#include "proxy/hold.hpp"
+#include "proxy/stream.hpp"
+#include "proxy/worker.hpp"
+
+#include <memory>
+#include <string>
+
+namespace alcove::proxy {
+
+class PodConn;
+
+class ClientConn : public ConnHook {
+ public:
+  // Runs a connection to its end. `tls`: the listener's context, or nullptr.
+  static Awaitable<void> serve(Worker& worker, Socket socket, std::shared_ptr<asio::ssl::context> tls,
+                               asio::ip::address address, std::uint16_t port);
+
+  ClientConn(Worker& worker, Socket socket, asio::ip::address address, std::uint16_t port);
+  ~ClientConn();
+
+  // --- for exchange, relay, tunnel ---
+  Worker& worker;
+  ClientStream stream;
+  Buffer in;
+  const asio::ip::address peer;
+  const std::string peer_text;
+  const std::uint16_t local_port;
+  std::uint32_t requests = 0;
+
+  // From now on, what is awaited must be over within `after`.
+  void limit(Millis after) {
+    deadline_ = worker.now() + after;
+    expired_ = false;
+  }
+  void limit_at(SteadyTime deadline) {
+    deadline_ = deadline;
+    expired_ = false;
+  }
+  void unlimited() {
+    deadline_ = SteadyTime::max();
+    expired_ = false;
+  }
+  bool expired() const { return expired_; }
+  // While set, the tick looks whether the client has left (rule 23).
+  void watch_client(bool on) { watch_client_ = on; }
+  bool gone() const { return gone_; }
+  void set_pod(PodConn* pod) { pod_ = pod; }
+  void set_seat(WaitingRooms::Seat* seat) { seat_ = seat; }
+  void set_tunnel(bool on) { tunnel_ = on; }
+  void set_between_requests(bool on) { between_requests_ = on; }
+  // Ends whatever is being awaited on either side.
+  void cancel();
+  void cancel_pod();
+  // Least rate of a request body (rule 21): upload counts what arrives while it waits for the client.
+  struct UploadRate {
+    bool waiting = false;     // for the client, not for the pod
+    std::uint64_t bytes = 0;  // in this window
+    Millis waited{0};
+  } upload_rate;
+  bool too_slow() const { return too_slow_; }
+
+  void on_tick(SteadyTime now, Millis since);
+  // Idle: closes now. A tunnel: at a moment of its own within `spread`, so that not all come back at once.
+  // Else after the exchange.
+  void on_drain(SteadyTime now, Millis spread);
+  void end();  // the hard end: nothing is waited for any more
+
+  // Sends all of `data` within timeouts.body_idle per progress. False: the client is gone or too slow.
+  Awaitable<bool> send(std::string_view data);
+  // Reads what comes into `in`. 0: end of stream or error (ec says which).
+  Awaitable<std::size_t> receive(error_code& ec);
+
+ private:
+  Awaitable<void> run(std::shared_ptr<asio::ssl::context> tls);
+  Awaitable<bool> handshake(asio::ssl::context& context);
+  Awaitable<std::size_t> read_head();  // its size; 0: nothing more to do here
+  Awaitable<void> refuse_head(bool oversized);
+  Awaitable<void> linger();
+  bool client_has_left();
+
+  SteadyTime deadline_ = SteadyTime::max();
+  PodConn* pod_ = nullptr;
+  WaitingRooms::Seat* seat_ = nullptr;
+  bool expired_ = false;
+  bool watch_client_ = false;
+  bool gone_ = false;
+  bool too_slow_ = false;
+  bool between_requests_ = false;
+  bool tunnel_ = false;
+  SteadyTime leave_at_ = SteadyTime::max();
+};
+
+}  // namespace alcove::proxy

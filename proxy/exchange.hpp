@@ -1,0 +1,111 @@
+// Exchange: one request and its response. This is the story of a request: run() is read from top to bottom,
+// and every step is a call to the file that knows how. Step 3 of the way of a request. Called by client_conn.
+// Thread: the worker's. A local of its connection's coroutine; owns the pod connection while it uses it.
+// Fails by answering: every failure is turned into a response by `answer`, or, once the response head has
+// been sent, into the end of the connection. The first failure wins and is what the access log shows.
+#pragma once
+
+#include "base/failure.hpp"
+#include "proxy/body.hpp"
+#include "proxy/client_conn.hpp"
+#include "proxy/pod_pool.hpp"
+#include "proxy/respond.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace alcove::proxy {
+
+struct OwnRequest;
+
+class Exchange {
+ public:
+  enum class After : std::uint8_t {
+    keep_alive,  // the next request may follow
+    close,       // answered, but the request was not read to its end: linger
+    abort,       // nothing more can be said to this client
+  };
+
+  explicit Exchange(ClientConn& conn);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // The head is the first `head_size` bytes of conn.in.
+  Awaitable<After> run(std::size_t head_size);
+
+  // Answers a head that could not even be parsed; logged as an exchange of its own.
+  static Awaitable<void> refuse(ClientConn& conn, Failure failure);
+
+ private:
+  friend class Relay;
+  friend class Tunnel;
+  friend class OwnPages;
+
+  // What is kept of the head once its buffer is reused.
+  struct Facts {
+    std::string method, host, path;  // path with query, for the log and the pages
+    bool http11 = true;
+    bool keep_alive = false;
+    bool head_only = false;
+    bool html = false;        // a browser's navigation: GET, wants text/html
+    bool idempotent = false;  // RFC 9110 9.2.2
+    bool websocket = false;
+    bool expects_continue = false;
+    bool quiet = false;  // no activity: a polling path
+    BodyFraming body;
+  };
+  enum class Held : std::uint8_t { routed, answered };
+
+  std::optional<Failure> prepare(std::size_t head_size);  // steps 2 to 5, without suspending
+  std::optional<Failure> enter_environment(const Route& route, const Principal& principal);
+  void write_pod_head(const Route& route);
+  Awaitable<std::optional<Failure>> check_environment();
+  Awaitable<Held> hold();                         // step 6
+  Awaitable<After> serve_from_pod();              // steps 6 to 8
+  Awaitable<std::unique_ptr<PodConn>> connect();  // step 7
+  Awaitable<After> answer(Failure failure);
+  Awaitable<After> reply(Reply reply);
+  bool can_keep_alive() const;
+  ReplyContext reply_context() const;
+  void use_route(RoutePtr route);
+  void log();
+
+  ClientConn& conn_;
+  Worker& worker_;
+  SettingsPtr settings_;  // the ones this exchange began with
+  std::array<char, 16> id_;
+  SteadyTime began_;
+  Facts facts_;
+  std::unique_ptr<OwnRequest> own_;  // set: a path under /.alcove/
+  const AppSettings* app_ = nullptr;
+  SessionKey key_;
+  std::string user_;
+  bool environment_ = false;  // the record decides whether this user may enter
+  std::string pod_head_;      // the rewritten head, ready to be sent
+  BodyReader upload_{BodyFraming{}};
+  RoutePtr route_;
+  bool in_flight_ = false;  // counted in the route
+  bool from_hold_ = false;
+  SteadyTime ready_at_{};
+  SteadyTime hold_until_{};
+
+  After last_after_ = After::abort;  // of the last reply of our own
+  bool logged_ = false;
+
+  // For the log
+  std::string_view source_ = "";
+  int status_ = 0;
+  bool own_reply_ = false;
+  std::optional<Failure> failure_;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  std::uint32_t tries_ = 0;
+  bool reused_ = false;
+  std::int64_t hold_us_ = -1;
+  std::int64_t dial_us_ = -1;
+  std::int64_t first_us_ = -1;
+};
+
+}  // namespace alcove::proxy

@@ -1,0 +1,183 @@
+#include "proxy/listener.hpp"
+
+#include "base/log.hpp"
+#include "proxy/client_conn.hpp"
+#include "proxy/worker.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace alcove::proxy {
+namespace {
+
+constexpr Millis kPauseWhenOutOfFiles{100};
+constexpr int kBacklog = 4096;
+
+Error cannot_listen(const Endpoint& endpoint, const error_code& ec) {
+  std::string text = "cannot listen on " + to_string(endpoint) + ": " + ec.message();
+  if (ec == asio::error::address_in_use)
+    text += "; another program has this port (ss -ltnp shows which): stop it, or choose another address";
+  else if (ec == asio::error::access_denied)
+    text += "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+  return {Errc::unavailable, std::move(text)};
+}
+
+asio::ip::address plain_address(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+  return address;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
+  auto made = std::make_shared<TlsContext>();
+  if (auto loaded = made->reload(files); !loaded) return loaded.error();
+  return made;
+}
+
+Result<void> TlsContext::reload(const TlsFiles& files) {
+  auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
+  const auto problem = [](const std::string& file, const error_code& ec) {
+    return Error{Errc::invalid, "TLS: " + file + ": " + ec.message()};
+  };
+  error_code ec;
+  context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                           asio::ssl::context::no_tlsv1_1 | asio::ssl::context::single_dh_use,
+                       ec);
+  context->use_certificate_chain_file(files.certificate, ec);
+  if (ec) return problem(files.certificate, ec);
+  context->use_private_key_file(files.key, asio::ssl::context::pem, ec);
+  if (ec) return problem(files.key, ec);
+  SSL_CTX* const native = context->native_handle();
+  if (SSL_CTX_check_private_key(native) != 1)
+    return Error{Errc::invalid,
+                 "TLS: the key " + files.key + " does not belong to the certificate " + files.certificate};
+  SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
+  static constexpr unsigned char kHttp11[] = "\x08http/1.1";
+  SSL_CTX_set_alpn_select_cb(
+      native,
+      [](SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+         void*) {
+        unsigned char* chosen = nullptr;
+        if (SSL_select_next_proto(&chosen, out_size, kHttp11, sizeof kHttp11 - 1, in, in_size) !=
+            OPENSSL_NPN_NEGOTIATED)
+          return SSL_TLSEXT_ERR_NOACK;
+        *out = chosen;
+        return SSL_TLSEXT_ERR_OK;
+      },
+      nullptr);
+  const std::lock_guard lock(mutex_);
+  context_ = std::move(context);
+  return {};
+}
+
+std::shared_ptr<asio::ssl::context> TlsContext::current() const {
+  const std::lock_guard lock(mutex_);
+  return context_;
+}
+
+std::size_t ConnectionBudget::Hash::operator()(const asio::ip::address& address) const noexcept {
+  return std::hash<asio::ip::address>{}(address);
+}
+
+bool ConnectionBudget::enter(const asio::ip::address& address, std::uint32_t most,
+                             std::uint32_t most_per_address) {
+  const std::lock_guard lock(mutex_);
+  if (all_ >= most) return false;
+  std::uint32_t& mine = by_address_[address];
+  if (mine >= most_per_address) return false;
+  ++mine;
+  ++all_;
+  return true;
+}
+
+void ConnectionBudget::leave(const asio::ip::address& address) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_address_.find(address);
+  if (found == by_address_.end()) return;
+  --all_;
+  if (--found->second == 0) by_address_.erase(found);
+}
+
+// SO_REUSEPORT would share the port with whoever of this user listens there already: ask first, without it.
+Result<void> check_free(const Endpoint& endpoint) {
+  if (endpoint.port() == 0) return {};
+  asio::io_context io;
+  Acceptor probe(io.get_executor());
+  error_code ec;
+  probe.open(endpoint.protocol(), ec);
+  if (!ec) probe.set_option(Acceptor::reuse_address(true), ec);
+  if (!ec) probe.bind(endpoint, ec);
+  if (!ec) probe.listen(1, ec);
+  if (ec) return cannot_listen(endpoint, ec);
+  return {};
+}
+
+Listener::Listener(Worker& worker, std::shared_ptr<TlsContext> tls)
+    : worker_(worker),
+      tls_(std::move(tls)),
+      acceptor_(worker.io.get_executor()),
+      pause_(worker.io.get_executor()) {}
+
+Result<void> Listener::open(const Endpoint& endpoint) {
+  using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+  using V6Only = asio::detail::socket_option::boolean<IPPROTO_IPV6, IPV6_V6ONLY>;
+  error_code ec;
+  acceptor_.open(endpoint.protocol(), ec);
+  if (!ec) acceptor_.set_option(Acceptor::reuse_address(true), ec);
+  if (!ec) acceptor_.set_option(ReusePort(true), ec);
+  if (!ec && endpoint.protocol() == tcp::v6()) acceptor_.set_option(V6Only(false), ec);
+  if (!ec) acceptor_.bind(endpoint, ec);
+  if (!ec) acceptor_.listen(kBacklog, ec);
+  if (ec) return cannot_listen(endpoint, ec);
+  endpoint_ = acceptor_.local_endpoint(ec);
+  return {};
+}
+
+void Listener::start() {
+  asio::co_spawn(worker_.io.get_executor(), accepting(), asio::detached);
+}
+
+void Listener::close() {
+  error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
+}
+
+Awaitable<void> Listener::accepting() {
+  while (acceptor_.is_open()) {
+    Socket socket(worker_.io.get_executor());
+    auto [ec] = co_await acceptor_.async_accept(socket, kTuple);
+    if (!acceptor_.is_open()) break;
+    if (ec == asio::error::no_descriptors || ec == error_code(ENFILE, boost::system::system_category())) {
+      // Clients wait in the backlog until others have gone: better than spinning here.
+      spdlog::error("cannot accept on {}: {}; trying again", to_string(endpoint_), ec.message());
+      pause_.expires_after(kPauseWhenOutOfFiles);
+      co_await pause_.async_wait(kTuple);
+      continue;
+    }
+    if (ec) continue;
+    error_code gone;
+    const Endpoint peer = socket.remote_endpoint(gone);
+    if (gone) continue;
+    const asio::ip::address address = plain_address(peer.address());
+    const LimitSettings& limits = worker_.settings->limits;
+    if (!worker_.shared.connections.enter(address, limits.connections, limits.connections_per_address)) {
+      worker_.metrics.connections_refused.add();
+      continue;
+    }
+    worker_.opened();
+    std::shared_ptr<asio::ssl::context> tls = tls_ != nullptr ? tls_->current() : nullptr;
+    asio::co_spawn(worker_.io.get_executor(),
+                   ClientConn::serve(worker_, std::move(socket), std::move(tls), address, endpoint_.port()),
+                   asio::detached);
+  }
+}
+
+}  // namespace alcove::proxy

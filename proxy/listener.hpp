@@ -1,0 +1,76 @@
+// Listener: accepts clients on one address for one worker (SO_REUSEPORT: every worker has its own acceptor),
+// within the caps on connections, and starts a ClientConn for each. Step 1 of the way of a request. Owned by
+// worker. Thread: the worker's, but for TlsContext::reload. Fails with: Errc::unavailable naming the address
+// (in use, not allowed, not ours).
+#pragma once
+
+#include "base/net.hpp"
+#include "base/result.hpp"
+#include "config/settings.hpp"
+
+#include <boost/asio/ssl/context.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+namespace alcove::proxy {
+
+class Worker;
+
+// The certificate of one listener. Replaced as a whole on reload: connections keep the one that they began
+// with.
+class TlsContext {
+ public:
+  static Result<std::shared_ptr<TlsContext>> load(const TlsFiles& files);
+  // Reads the files again; on failure the old certificate stays in use.
+  Result<void> reload(const TlsFiles& files);
+  std::shared_ptr<asio::ssl::context> current() const;  // any thread
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<asio::ssl::context> context_;
+};
+
+// Caps on open connections, in all and per source address, for the whole process. Only touched when one opens
+// or closes.
+class ConnectionBudget {
+ public:
+  bool enter(const asio::ip::address& address, std::uint32_t most, std::uint32_t most_per_address);
+  void leave(const asio::ip::address& address);
+
+ private:
+  struct Hash {
+    std::size_t operator()(const asio::ip::address& address) const noexcept;
+  };
+  std::mutex mutex_;
+  std::uint32_t all_ = 0;
+  std::unordered_map<asio::ip::address, std::uint32_t, Hash> by_address_;
+};
+
+class Listener {
+ public:
+  Listener(Worker& worker, std::shared_ptr<TlsContext> tls);
+
+  Result<void> open(const Endpoint& endpoint);
+  void start();  // accepts until close()
+  void close();
+  Endpoint endpoint() const { return endpoint_; }
+  const std::shared_ptr<TlsContext>& tls() const { return tls_; }
+
+ private:
+  Awaitable<void> accepting();
+
+  Worker& worker_;
+  std::shared_ptr<TlsContext> tls_;
+  Acceptor acceptor_;
+  Timer pause_;
+  Endpoint endpoint_;
+};
+
+// Is something else listening there? Answered before SO_REUSEPORT would share the port with a stranger.
+Result<void> check_free(const Endpoint& endpoint);
+
+}  // namespace alcove::proxy

@@ -1,0 +1,397 @@
+#include "proxy/relay.hpp"
+
+#include "base/text.hpp"
+#include "proxy/head_rules.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <charconv>
+
+namespace alcove::proxy {
+namespace {
+
+constexpr std::string_view kChunkEnd = "\r\n";
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+constexpr std::string_view kChunkEndAndLast = "\r\n0\r\n\r\n";
+
+// Frames one piece of a body for the wire. `size_text` must live as long as the parts.
+void add_piece(Gather& parts, const char* data, std::size_t size, bool chunked, bool last,
+               std::array<char, 20>& size_text) {
+  if (!chunked) {
+    parts.add(data, size);
+    return;
+  }
+  if (size > 0) {
+    parts.add(size_text.data(), write_chunk_size(size_text.data(), size));
+    parts.add(data, size);
+    const std::string_view end = last ? kChunkEndAndLast : kChunkEnd;
+    parts.add(end.data(), end.size());
+  } else if (last) {
+    parts.add(kLastChunk.data(), kLastChunk.size());
+  }
+}
+
+}  // namespace
+
+std::size_t write_chunk_size(char* out, std::size_t size) {
+  char* end = std::to_chars(out, out + 16, size, 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  return static_cast<std::size_t>(end - out);
+}
+
+Relay::Relay(Exchange& exchange, PodConn& pod)
+    : exchange_(exchange), conn_(exchange.conn_), pod_(pod), metrics_(exchange.worker_.metrics) {
+  conn_.set_pod(&pod_);
+}
+Relay::~Relay() {
+  conn_.set_pod(nullptr);
+}
+
+// First failure wins: a client that has left, or time that is up, is the cause of the aborted read that we
+// see.
+Failure Relay::pod_failure(const char* what) const {
+  if (upload_failure_) return *upload_failure_;
+  if (conn_.gone())
+    return {Side::client, outcome_.answered ? Phase::body : Phase::response, 0, "the client has left", 0};
+  const Phase phase = outcome_.answered ? Phase::body : Phase::response;
+  if (conn_.too_slow()) return {Side::client, Phase::body, 408, "the request body comes too slowly", 0};
+  if (conn_.expired()) return {Side::pod, phase, 504, "the pod did not answer in time", 0};
+  std::string text = what;
+  if (pod_error_ && pod_error_ != asio::error::eof) text += ": " + pod_error_.message();
+  return {Side::pod, phase, 502, std::move(text), 0};
+}
+
+Failure Relay::client_failure(Phase phase) const {
+  if (conn_.expired()) return {Side::client, phase, 0, "the client was too slow", 0};
+  return {Side::client, phase, 0, "the client has left", 0};
+}
+
+// Rule 12. A fresh connection that fails after bytes were sent may have been acted upon; a reused one that
+// dies without a byte of answer had most likely been closed by the pod before it saw the request.
+bool Relay::may_retry() const {
+  if (got_any_ || upload_failure_ || conn_.gone() || conn_.expired()) return false;
+  if (!sent_any_) return true;
+  return pod_.reused && exchange_.facts_.idempotent && exchange_.facts_.body.kind == BodyKind::none;
+}
+
+void Relay::limit_wait() {
+  const TimeoutSettings& timeouts = exchange_.settings_->timeouts;
+  conn_.limit(upload_running_ ? timeouts.body_idle : exchange_.app_->response_timeout);
+}
+
+// Sends the head together with what is there of the body: one write for most requests.
+Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
+  Exchange& ex = exchange_;
+  std::array<char, 20> size_text;
+  BodyReader::Piece piece;
+  // While the client waits for a 100 its body is not here; else the first piece rides along.
+  if (!ex.facts_.expects_continue) piece = ex.upload_.next(conn_.in);
+  if (piece.bad) {
+    outcome_.failure = Failure{Side::client, Phase::body, 400, "malformed chunk in the request body", 0};
+    co_return outcome_;
+  }
+  Gather parts;
+  parts.add(ex.pod_head_.data(), ex.pod_head_.size());
+  const bool chunked = ex.facts_.body.kind == BodyKind::chunked;
+  if (piece.payload > 0 || (chunked && ex.upload_.done() && piece.raw > 0))
+    add_piece(parts, conn_.in.data(), piece.payload, chunked, ex.upload_.done(), size_text);
+
+  limit_wait();
+  std::size_t sent = pod_.try_write(parts);
+  metrics_.bytes_to_pods.add(parts.size());
+  parts.consume(sent);
+  sent_any_ = sent > 0;
+  while (parts.size() > 0) {
+    auto [ec, n] = co_await pod_.socket.async_write_some(parts, kTuple);
+    sent_any_ |= n > 0;
+    if (ec) {
+      pod_error_ = ec;
+      // Bytes have gone out: its answer may be there already (an early 413), so go on reading. None: nobody
+      // knows of it.
+      if (sent_any_) {
+        pod_refuses_body_ = true;
+        break;
+      }
+      outcome_.failure = pod_failure("the pod closed the connection before the request was sent");
+      // The piece stays where it is, so the request can be sent again as a whole only if it had no body.
+      outcome_.retry = may_retry() && piece.raw == 0;
+      co_return outcome_;
+    }
+    parts.consume(n);
+  }
+  ex.bytes_in_ += piece.payload;
+  conn_.in.consume(piece.raw);
+  co_return std::nullopt;
+}
+
+// The rest of the request body, read from the client and written to the pod.
+Awaitable<std::optional<Failure>> Relay::upload_pieces() {
+  Exchange& ex = exchange_;
+  const bool chunked = ex.facts_.body.kind == BodyKind::chunked;
+  const std::uint64_t limit = ex.app_->body_limit;
+  std::array<char, 20> size_text;
+  while (!ex.upload_.done()) {
+    if (conn_.in.empty()) {
+      conn_.upload_rate.waiting = !ex.facts_.expects_continue || ex.bytes_in_ > 0;
+      error_code ec;
+      const std::size_t n = co_await conn_.receive(ec);
+      conn_.upload_rate.waiting = false;
+      conn_.upload_rate.bytes += n;
+      if (upload_stop_) co_return std::nullopt;
+      if (n == 0) {
+        if (conn_.too_slow())
+          co_return Failure{Side::client, Phase::body, 408, "the request body comes too slowly", 0};
+        if (conn_.expired())
+          co_return Failure{Side::client, Phase::body, 408, "no byte of the request body in time", 0};
+        co_return client_failure(Phase::body);
+      }
+      limit_wait();
+    }
+    const BodyReader::Piece piece = ex.upload_.next(conn_.in);
+    if (piece.bad)
+      co_return Failure{Side::client, Phase::body, 400, "malformed chunk in the request body", 0};
+    ex.bytes_in_ += piece.payload;
+    if (limit > 0 && ex.bytes_in_ > limit)
+      co_return Failure{Side::client, Phase::body, 413,
+                        "the request body is larger than " + std::to_string(limit) + " bytes", 0};
+    Gather parts;
+    add_piece(parts, conn_.in.data(), piece.payload, chunked, ex.upload_.done(), size_text);
+    metrics_.bytes_to_pods.add(parts.size());
+    if (!pod_refuses_body_) parts.consume(pod_.try_write(parts));
+    while (parts.size() > 0 && !pod_refuses_body_) {
+      auto [ec, n] = co_await pod_.socket.async_write_some(parts, kTuple);
+      if (upload_stop_) co_return std::nullopt;
+      if (ec) {
+        // Whatever the pod has to say is still to be read: its answer ends the upload, not this.
+        pod_refuses_body_ = true;
+        co_return std::nullopt;
+      }
+      parts.consume(n);
+      limit_wait();
+    }
+    conn_.in.consume(piece.raw);
+    if (ex.route_ != nullptr && !ex.facts_.quiet)
+      ex.worker_.activity.mark(*ex.route_, ActivityKind::body, conn_.worker.now());
+  }
+  co_return std::nullopt;
+}
+
+Awaitable<void> Relay::upload() {
+  auto failure = co_await upload_pieces();
+  if (failure) {
+    upload_failure_ = std::move(failure);
+    // The response side waits for the pod: let it see why.
+    error_code ignored;
+    pod_.socket.cancel(ignored);
+  }
+  upload_running_ = false;
+  if (exchange_.upload_.done()) limit_wait();
+  upload_ended_->notify();
+}
+
+Awaitable<void> Relay::end_upload() {
+  upload_stop_ = true;
+  while (upload_running_) {
+    conn_.cancel();
+    co_await upload_ended_->wait_until(SteadyClock::now() + Millis{50});
+  }
+}
+
+Awaitable<std::size_t> Relay::receive_from_pod() {
+  if (pod_.in.space_size() == 0) pod_.in.compact();
+  char* const space = pod_.in.space();
+  auto [ec, n] = co_await pod_.socket.async_read_some(asio::buffer(space, pod_.in.space_size()), kTuple);
+  if (upload_failure_ && n == 0) {
+    pod_error_ = ec;
+    co_return 0;
+  }
+  pod_.in.commit(n);
+  pod_error_ = ec;
+  got_any_ |= n > 0;
+  co_return n;
+}
+
+Awaitable<bool> Relay::write_to_client(Gather parts) {
+  metrics_.bytes_to_clients.add(parts.size());
+  parts.consume(conn_.stream.try_write(parts));
+  while (parts.size() > 0) {
+    auto [ec, n] = co_await conn_.stream.async_write_some(parts, kTuple);
+    if (ec) co_return false;
+    parts.consume(n);
+    if (parts.size() > 0) conn_.limit(exchange_.settings_->timeouts.body_idle);
+  }
+  co_return true;
+}
+
+// Reads heads until the final one, passes on every 1xx (rule 6), and sends the final head with what has come
+// of the body.
+Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
+  Exchange& ex = exchange_;
+  const HeadLimits limits{ex.settings_->limits.head_bytes, ex.settings_->limits.head_fields * 2};
+  std::size_t line = 0;
+  std::size_t end = 0;
+  for (;;) {
+    const HeadScan scan = find_head_end(pod_.in.view(), line, end);
+    if (scan == HeadScan::malformed || (scan == HeadScan::incomplete && pod_.in.full())) {
+      outcome_.failure =
+          Failure{Side::pod, Phase::response, 502,
+                  scan == HeadScan::malformed ? "the pod's answer has a malformed head"
+                                              : "the pod's answer has a head that is too large",
+                  0};
+      co_return outcome_;
+    }
+    if (scan == HeadScan::incomplete) {
+      const std::size_t n = co_await receive_from_pod();
+      if (n == 0) {
+        outcome_.failure = pod_failure(got_any_ ? "the pod closed the connection within its answer's head"
+                                                : "the pod closed the connection without an answer");
+        outcome_.retry = may_retry();
+        co_return outcome_;
+      }
+      if (ex.first_us_ < 0)
+        ex.first_us_ =
+            std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - ex.began_).count();
+      continue;
+    }
+
+    ResponseHead& head = ex.worker_.response_head;
+    if (auto failure =
+            parse_response_head(pod_.in.view().substr(0, end), limits, ex.facts_.head_only, head)) {
+      outcome_.failure = std::move(failure);
+      co_return outcome_;
+    }
+    if (head.status == 101 && !(ex.facts_.websocket && head.websocket)) {
+      outcome_.failure =
+          Failure{Side::pod, Phase::response, 502, "the pod switched protocols without being asked", 0};
+      co_return outcome_;
+    }
+    ResponseRules rules;
+    rules.client_http11 = ex.facts_.http11;
+    rules.private_cookie = ex.worker_.identity->private_cookie();
+    head_.clear();
+    if (head.status < 200 && head.status != 101) {
+      write_response_head(head, rules, head_);
+      pod_.in.consume(end);
+      line = 0;
+      if (!ex.facts_.http11) continue;  // rule 7
+      Gather parts;
+      parts.add(head_.data(), head_.size());
+      const bool sent = co_await write_to_client(parts);
+      if (!sent) {
+        outcome_.failure = client_failure(Phase::response);
+        co_return outcome_;
+      }
+      continue;
+    }
+
+    download_ = BodyReader(head.body);
+    chunk_to_client_ =
+        ex.facts_.http11 && (head.body.kind == BodyKind::chunked || head.body.kind == BodyKind::until_close);
+    const bool ends_with_close =
+        !chunk_to_client_ && !ex.facts_.http11 &&
+        (head.body.kind == BodyKind::chunked || head.body.kind == BodyKind::until_close);
+    // A final status before the end of the body ends the upload (rule 6): the connection cannot be used
+    // again.
+    final_keep_alive_ = ex.can_keep_alive() && ex.upload_.done() && !ends_with_close;
+    rules.keep_alive = final_keep_alive_;
+    rules.chunked = chunk_to_client_;
+    write_response_head(head, rules, head_);
+    ex.status_ = static_cast<int>(head.status);
+    outcome_.tunnel = head.status == 101;
+    const HeadField* type = head.find(http::field::content_type);
+    const bool events = type != nullptr && iequals(type->value.substr(0, 17), "text/event-stream");
+    body_idle_ = events ? ex.settings_->timeouts.event_idle : ex.settings_->timeouts.body_idle;
+    outcome_.keep_pod = head.keep_alive && head.body.kind != BodyKind::until_close && !outcome_.tunnel;
+    pod_.in.consume(end);
+
+    std::array<char, 20> size_text;
+    Gather parts;
+    parts.add(head_.data(), head_.size());
+    const BodyReader::Piece piece = outcome_.tunnel ? BodyReader::Piece{} : download_.next(pod_.in);
+    if (piece.bad) {
+      outcome_.failure = Failure{Side::pod, Phase::response, 502, "malformed chunk in the pod's answer", 0};
+      co_return outcome_;
+    }
+    // Head, size, payload and end are one gather of four; a body that ends here without payload needs its
+    // last chunk.
+    add_piece(parts, pod_.in.data(), piece.payload, chunk_to_client_,
+              download_.done() && head.body.kind == BodyKind::chunked, size_text);
+    outcome_.answered = true;
+    conn_.limit(ex.settings_->timeouts.body_idle);
+    const bool sent = co_await write_to_client(parts);
+    if (!sent) {
+      outcome_.failure = client_failure(Phase::response);
+      co_return outcome_;
+    }
+    ex.bytes_out_ += piece.payload;
+    pod_.in.consume(piece.raw);
+    co_return std::nullopt;
+  }
+}
+
+Awaitable<std::optional<Failure>> Relay::response_body() {
+  Exchange& ex = exchange_;
+  std::array<char, 20> size_text;
+  while (!download_.done()) {
+    if (pod_.in.empty()) {
+      conn_.limit(body_idle_);
+      const std::size_t n = co_await receive_from_pod();
+      if (n == 0) {
+        if (download_.ends_at_close() && pod_error_ == asio::error::eof) {
+          Gather parts;
+          add_piece(parts, nullptr, 0, chunk_to_client_, true, size_text);
+          if (parts.size() > 0) {
+            const bool sent = co_await write_to_client(parts);
+            if (!sent) co_return client_failure(Phase::body);
+          }
+          co_return std::nullopt;
+        }
+        co_return pod_failure("the pod closed the connection within its answer");
+      }
+    }
+    const BodyReader::Piece piece = download_.next(pod_.in);
+    if (piece.bad) co_return Failure{Side::pod, Phase::body, 0, "malformed chunk in the pod's answer", 0};
+    Gather parts;
+    add_piece(parts, pod_.in.data(), piece.payload, chunk_to_client_,
+              download_.done() && download_.kind() == BodyKind::chunked, size_text);
+    if (parts.size() > 0) {
+      conn_.limit(ex.settings_->timeouts.body_idle);
+      const bool sent = co_await write_to_client(parts);
+      if (!sent) co_return client_failure(Phase::body);
+      ex.bytes_out_ += piece.payload;
+      if (ex.route_ != nullptr && !ex.facts_.quiet)
+        ex.worker_.activity.mark(*ex.route_, ActivityKind::body, conn_.worker.now());
+    }
+    pod_.in.consume(piece.raw);
+  }
+  co_return std::nullopt;
+}
+
+Awaitable<Relay::Outcome> Relay::run() {
+  // Only what takes longer than a tick is watched, and then it costs one system call a tick.
+  conn_.watch_client(true);
+  if (auto over = co_await send_head()) co_return std::move(*over);
+  if (!exchange_.upload_.done() && !pod_refuses_body_) {
+    upload_ended_.emplace(exchange_.worker_.io.get_executor());
+    upload_running_ = true;
+    asio::co_spawn(exchange_.worker_.io.get_executor(), upload(), asio::detached);
+  }
+  auto over = co_await response_head();
+  if (!over && !outcome_.tunnel) {
+    auto failure = co_await response_body();
+    outcome_.failure = std::move(failure);
+  }
+  if (upload_running_) co_await end_upload();
+  if (outcome_.failure) {
+    outcome_.keep_pod = false;
+  } else {
+    outcome_.keep_client = final_keep_alive_;
+    outcome_.keep_pod =
+        outcome_.keep_pod && exchange_.upload_.done() && !pod_refuses_body_ && pod_.in.empty();
+  }
+  co_return outcome_;
+}
+
+}  // namespace alcove::proxy

@@ -1,0 +1,154 @@
+#include "proxy/tunnel.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+namespace alcove::proxy {
+namespace {
+
+constexpr Millis kHalfClosed{30'000};  // how long the other direction may go on
+
+}  // namespace
+
+Tunnel::Tunnel(Exchange& exchange, PodConn& pod)
+    : exchange_(exchange), conn_(exchange.conn_), pod_(pod), ended_(exchange.worker_.io.get_executor()) {
+  conn_.set_pod(&pod_);
+  exchange_.worker_.metrics.tunnels_now.add();
+}
+Tunnel::~Tunnel() {
+  conn_.set_pod(nullptr);
+  exchange_.worker_.metrics.tunnels_now.sub();
+}
+
+void Tunnel::limit() {
+  const bool half = from_client_.ended || from_pod_.ended;
+  conn_.limit(half ? kHalfClosed : exchange_.settings_->timeouts.tunnel_idle);
+}
+
+void Tunnel::moved(From from, std::string_view bytes) {
+  const bool data = (from == From::client ? from_client_ : from_pod_).watch.feed(bytes);
+  (from == From::client ? exchange_.bytes_in_ : exchange_.bytes_out_) += bytes.size();
+  const WebSocketActivity counts = exchange_.app_->websocket;
+  if (counts == WebSocketActivity::bytes || (counts == WebSocketActivity::data && data))
+    exchange_.worker_.activity.mark(*exchange_.route_, ActivityKind::websocket, conn_.worker.now());
+  limit();
+}
+
+Awaitable<std::optional<std::string_view>> Tunnel::read(From from) {
+  // Bytes that came with the handshake or with its answer go first.
+  Buffer& in = from == From::client ? conn_.in : pod_.in;
+  std::vector<char>& lent = exchange_.worker_.tunnel_buffer;
+  if (!in.empty()) {
+    const std::size_t n = std::min(in.size(), lent.size());
+    std::memcpy(lent.data(), in.data(), n);
+    in.consume(n);
+    in.release_if_empty();
+    co_return std::string_view(lent.data(), n);
+  }
+  if (from == From::client && conn_.stream.is_tls()) {
+    // The TLS engine reads for itself; what it decodes needs a place of ours while it waits.
+    error_code ec;
+    const std::size_t n = co_await conn_.receive(ec);
+    if (n == 0) co_return std::nullopt;
+    std::memcpy(lent.data(), in.data(), n);
+    in.consume(n);
+    co_return std::string_view(lent.data(), n);
+  }
+  Socket& socket = from == From::client ? conn_.stream.socket() : pod_.socket;
+  for (;;) {
+    auto [waited] = co_await socket.async_wait(Socket::wait_read, kTuple);
+    if (waited) co_return std::nullopt;
+    error_code ec;
+    const std::size_t n = socket.read_some(asio::buffer(lent), ec);
+    if (ec == asio::error::would_block) continue;
+    if (ec && ec != asio::error::eof) broken_ = true;
+    if (n == 0) co_return std::nullopt;
+    co_return std::string_view(lent.data(), n);
+  }
+}
+
+// The worker's buffer cannot be kept across a suspension: what is not taken at once is copied.
+Awaitable<bool> Tunnel::write(From from, std::string_view bytes) {
+  const bool to_pod = from == From::client;
+  const std::size_t sent =
+      to_pod ? pod_.try_write(asio::buffer(bytes)) : conn_.stream.try_write(asio::buffer(bytes));
+  if (sent == bytes.size()) co_return true;
+  std::string& unsent = (to_pod ? from_client_ : from_pod_).unsent;
+  unsent.assign(bytes.substr(sent));
+  std::string_view left = unsent;
+  while (!left.empty()) {
+    error_code ec;
+    std::size_t n = 0;
+    if (to_pod) {
+      std::tie(ec, n) = co_await pod_.socket.async_write_some(asio::buffer(left), kTuple);
+    } else {
+      std::tie(ec, n) = co_await conn_.stream.async_write_some(asio::buffer(left), kTuple);
+    }
+    if (ec) co_return false;
+    left.remove_prefix(n);
+    limit();
+  }
+  std::string().swap(unsent);
+  co_return true;
+}
+
+Awaitable<void> Tunnel::client_to_pod() {
+  for (;;) {
+    const auto bytes = co_await read(From::client);
+    if (!bytes) break;
+    moved(From::client, *bytes);
+    const bool sent = co_await write(From::client, *bytes);
+    if (!sent) {
+      broken_ = true;
+      break;
+    }
+  }
+  from_client_.ended = true;
+  error_code ignored;
+  pod_.socket.shutdown(Socket::shutdown_send, ignored);
+  limit();
+  if (broken_) conn_.cancel();
+  ended_.notify();
+}
+
+Awaitable<void> Tunnel::pod_to_client() {
+  for (;;) {
+    const auto bytes = co_await read(From::pod);
+    if (!bytes) break;
+    moved(From::pod, *bytes);
+    const bool sent = co_await write(From::pod, *bytes);
+    if (!sent) {
+      broken_ = true;
+      break;
+    }
+  }
+  from_pod_.ended = true;
+  if (conn_.worker.draining() && !broken_ && from_pod_.watch.at_boundary()) {
+    char buffer[4];
+    const std::string_view frame = close_frame(1012, buffer);
+    const std::string text(frame);
+    co_await write(From::pod, text);
+  }
+  error_code ignored;
+  if (!conn_.stream.is_tls()) conn_.stream.socket().shutdown(Socket::shutdown_send, ignored);
+  limit();
+  if (broken_ || conn_.stream.is_tls()) conn_.cancel();
+}
+
+Awaitable<std::optional<Failure>> Tunnel::run() {
+  conn_.set_tunnel(true);
+  conn_.watch_client(false);  // half-close is for the tunnel to see
+  limit();
+  asio::co_spawn(exchange_.worker_.io.get_executor(), client_to_pod(), asio::detached);
+  co_await pod_to_client();
+  while (!from_client_.ended) {
+    if (broken_ || conn_.stream.is_tls() || conn_.expired() || conn_.worker.draining()) conn_.cancel();
+    co_await ended_.wait_until(SteadyClock::now() + Millis{250});
+  }
+  conn_.set_tunnel(false);
+  if (conn_.expired() && !conn_.worker.draining())
+    co_return Failure{Side::alcove, Phase::tunnel, 0, "the tunnel was idle too long", 0};
+  co_return std::nullopt;
+}
+
+}  // namespace alcove::proxy
