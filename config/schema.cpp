@@ -58,7 +58,8 @@ void read_listen(const Value& value, std::vector<ListenSettings>& out) {
       listen.tls.emplace();
       const bool certificate = files.at("certificate").read(listen.tls->certificate);
       const bool key = files.at("key").read(listen.tls->key);
-      if (!certificate || !key) tls.fault("needs certificate and key, both PEM files");
+      if (!certificate || !key)
+        tls.reading().fault_at(tls.key(), "needs certificate and key, both PEM files");
     }
     files.refuse_unknown();
     mapping.refuse_unknown();
@@ -85,7 +86,7 @@ void read_domains(const Value& value, std::vector<std::string>& out) {
     else
       item.fault(quoted(domain) + " is not a domain, such as localhost or apps.example.com (no port, no *)");
   }
-  if (out.empty()) value.fault("needs at least one domain");
+  if (out.empty()) value.reading().fault_at(value.key(), "needs at least one domain");
 }
 
 void read_identity(const Value& value, std::vector<IdentitySettings>& out) {

@@ -33,7 +33,8 @@ void read_command(const Value& value, std::vector<std::string>& out) {
     return;
   }
   for (const Value& item : value.items()) item.read(out.emplace_back());
-  if (value.present() && (out.empty() || out.front().empty())) value.fault("needs a program to run");
+  if (value.present() && (out.empty() || out.front().empty()))
+    value.reading().fault_at(value.key(), "needs a program to run");
 }
 
 void read_named(const Value& value, std::vector<std::pair<std::string, std::string>>& out,
