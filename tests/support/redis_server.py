@@ -1,0 +1,54 @@
+"""A real redis-server on a port of its own, without persistence."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+from support.ports import free_port
+
+
+class RedisServer:
+    def __init__(self, directory: pathlib.Path, port: int | None = None):
+        self.directory = directory
+        self.port = port or free_port()
+        self.process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self, timeout: float = 30):
+        program = shutil.which("redis-server")
+        assert program, "redis-server is not installed: ./dev test installs it"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with open(self.directory / "redis.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                 "--dir", str(self.directory)], stdout=log, stderr=log)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                if self.command("PING") == b"+PONG\r\n":
+                    return self
+            except OSError:
+                pass
+            assert self.process.poll() is None, (self.directory / "redis.log").read_text()
+            assert time.monotonic() < deadline, "redis-server does not answer"
+            time.sleep(0.02)
+
+    def command(self, *words: str) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            parts = [f"*{len(words)}\r\n".encode()]
+            parts += [f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words]
+            connection.sendall(b"".join(parts))
+            return connection.recv(65536)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+        self.process = None
