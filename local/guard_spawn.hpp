@@ -1,0 +1,33 @@
+// Forks and executes one pod: own session and process group, nothing inherited, output into a pipe.
+// Called by: guard, which is single-threaded: between fork and exec anything is allowed.
+// Fails with the reason that people see. Blocks until the new program runs or could not be run.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace alcove {
+
+struct SpawnOrder {
+  std::string directory;
+  std::string program;  // a path
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  rlimit files{};  // RLIMIT_NOFILE of the pod
+};
+
+struct Spawned {
+  pid_t pid = 0;
+  std::uint64_t start_time = 0;
+  int output = -1;  // read end, does not block
+};
+
+Result<Spawned> spawn_pod(const SpawnOrder& order);
+
+}  // namespace alcove

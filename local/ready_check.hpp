@@ -1,0 +1,41 @@
+// Waits until a pod answers: it accepts a connection, or GET ready_path is answered below 500. Tries again
+// and again with short growing pauses, since a process may listen a few milliseconds after its start. Called
+// by: local and static runtime. Thread: one io_context. The coroutine keeps the object alive. Fails: timeout
+// (the text says what the last try met), cancelled after cancel().
+#pragma once
+
+#include "base/endpoint.hpp"
+#include "base/net.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+
+#include <memory>
+#include <string>
+
+namespace alcove {
+
+class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
+ public:
+  ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path);
+
+  static Awaitable<Result<void>> run(std::shared_ptr<ReadyCheck> self, Millis most);
+  void cancel();
+
+ private:
+  static Awaitable<void> watch(std::shared_ptr<ReadyCheck> self, std::uint64_t attempt, SteadyTime deadline);
+  Awaitable<std::string> attempt();  // empty: ready, else what it met
+  Awaitable<std::string> ask();
+  void abort_attempt();
+
+  Executor executor_;
+  Endpoint endpoint_;
+  std::string path_;
+  Socket socket_;
+  Timer pause_;
+  Timer limit_;
+  std::uint64_t attempts_ = 0;
+  bool limited_ = false;  // the attempt took too long
+  bool cancelled_ = false;
+};
+
+}  // namespace alcove
