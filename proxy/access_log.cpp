@@ -28,7 +28,8 @@ constexpr std::size_t kFileWrite = 256u << 10;
 constexpr Millis kPollSlice{100};  // how soon a writer that waits for room sees that it shall end
 constexpr Millis kShortPause{5};
 constexpr Millis kRetryAfterError{1'000};  // disk full, reader gone: not a reason to spin
-constexpr Millis kLastWords{1'000};        // for what still waits at the end
+constexpr Millis kStalledAtEnd{1'000};     // a reader that takes nothing for so long is not waited for
+constexpr Millis kLastWords{10'000};       // in all, for what still waits at the end
 
 void put_escaped(std::string& out, std::string_view text, std::string_view escape) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -187,7 +188,7 @@ struct AccessLogWriter::Impl {
     {
       const std::lock_guard lock(mutex);
       ending = true;
-      last_moment = SteadyClock::now() + kLastWords;
+      ending_at = SteadyClock::now();
     }
     changed.notify_one();
     thread.join();
@@ -244,6 +245,7 @@ struct AccessLogWriter::Impl {
       if (written > 0) {
         at_line_start = text[static_cast<std::size_t>(written) - 1] == '\n';
         text.remove_prefix(static_cast<std::size_t>(written));
+        progress_at = SteadyClock::now();
       } else if (written < 0 && errno == EINTR) {
         continue;
       } else if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -270,7 +272,9 @@ struct AccessLogWriter::Impl {
 
   bool end_is_over() {
     const std::lock_guard lock(mutex);
-    return ending && SteadyClock::now() >= last_moment;
+    if (!ending) return false;
+    const SteadyTime now = SteadyClock::now();
+    return now - std::max(ending_at, progress_at) >= kStalledAtEnd || now - ending_at >= kLastWords;
   }
 
   const Format format;
@@ -283,11 +287,12 @@ struct AccessLogWriter::Impl {
   std::vector<std::string> waiting;
   std::size_t waiting_bytes = 0;  // with what is being written
   bool ending = false;
-  SteadyTime last_moment;
+  SteadyTime ending_at;
 
   // The writer thread's own.
   bool at_line_start = true;
   SteadyTime retry_at;
+  SteadyTime progress_at;
   std::thread thread;
 };
 

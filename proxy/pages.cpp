@@ -21,17 +21,17 @@ constexpr std::string_view kShell = R"html(<!doctype html>
 :root {
   color-scheme: light dark;
   --ground: #f4f1ea; --card: #fffdf8; --line: #e6e0d4; --ink: #24211c; --soft: #6b6459;
-  --accent: #2c5f52; --on-accent: #ffffff; --wall: #dcd4c4; --niche: #efe9dc; --lamp: #d98e3a; --glow: #f3c98b;
+  --accent: #2c5f52; --on-accent: #ffffff; --wall: #dcd4c4; --niche: #f3ede1; --lamp: #cf7f2a; --glow: #f0a94c;
   --bad: #9a3324; --bad-ground: #fbeeea;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #141412; --card: #1d1c1a; --line: #33312c; --ink: #ece7dd; --soft: #a39c8f;
-    --accent: #93c9b5; --on-accent: #10231d; --wall: #3a372f; --niche: #262420; --lamp: #f0b566; --glow: #7a5526;
+    --accent: #93c9b5; --on-accent: #10231d; --wall: #4b473d; --niche: #292722; --lamp: #ffcf8a; --glow: #e29a45;
     --bad: #f1a899; --bad-ground: #33201c;
   }
 }
-* { box-sizing: border-box; margin: 0; }
+*, *::before, *::after { box-sizing: border-box; margin: 0; }
 html { height: 100%; }
 body {
   min-height: 100%; display: flex; flex-direction: column; align-items: center; justify-content: center;
@@ -43,11 +43,13 @@ main {
   border: 1px solid var(--line); border-radius: 1.25rem; box-shadow: 0 1.5rem 3rem -2rem rgb(0 0 0 / .28);
 }
 svg { display: block; width: 5.25rem; height: auto; margin: 0 auto 1.5rem; }
-.wall { fill: var(--wall); } .niche { fill: var(--niche); } .lamp { fill: var(--lamp); } .glow { fill: var(--glow); }
+.wall { fill: var(--wall); } .niche { fill: var(--niche); } .lamp { fill: var(--lamp); }
+.glow { fill: url(#light); } .near { stop-color: var(--glow); stop-opacity: .85; } .far { stop-color: var(--glow); stop-opacity: 0; }
 .floor { stroke: var(--wall); stroke-width: 4; stroke-linecap: round; }
 .unlit .lamp, .unlit .glow { display: none; }
-h1 { font-size: 1.5rem; line-height: 1.25; font-weight: 650; letter-spacing: -.015em; overflow-wrap: anywhere; }
-h1 + p, .lead { margin-top: .5rem; color: var(--soft); overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.25; font-weight: 650; letter-spacing: -.015em; }
+h1 + p { margin-top: .5rem; color: var(--soft); }
+h1, p { overflow-wrap: anywhere; text-wrap: balance; }
 b { font-weight: 650; color: var(--ink); }
 form { margin-top: 1.75rem; text-align: left; }
 label { display: block; margin-bottom: .4rem; font-size: .9rem; font-weight: 600; }
@@ -63,15 +65,16 @@ button, .button {
 button:hover, .button:hover { filter: brightness(1.1); }
 button:disabled { opacity: .55; cursor: default; filter: none; }
 input:focus-visible, button:focus-visible, .button:focus-visible { outline: 3px solid var(--lamp); outline-offset: 2px; }
+input:focus-visible { border-color: var(--accent); outline-width: 2px; outline-offset: -1px; outline-color: var(--accent); }
 .note { margin-top: 1.25rem; font-size: .875rem; color: var(--soft); text-align: center; }
 .problem {
   margin-top: 1.25rem; padding: .7rem .9rem; text-align: left; font-size: .925rem; color: var(--bad);
-  background: var(--bad-ground); border-radius: .65rem; overflow-wrap: anywhere;
+  background: var(--bad-ground); border-radius: .65rem; text-wrap: wrap;
 }
 .problem:empty, [hidden] { display: none !important; }
 .facts {
   margin-top: 1.75rem; padding-top: 1.1rem; border-top: 1px solid var(--line); color: var(--soft);
-  font: .8rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; overflow-wrap: anywhere;
+  font: .8rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
 }
 footer { font-size: .8rem; color: var(--soft); }
 .button { margin-top: 1.75rem; }
@@ -80,10 +83,14 @@ footer { font-size: .8rem; color: var(--soft); }
 <body{attributes}>
 <main>
 <svg class="{light}" viewBox="0 0 96 112" aria-hidden="true" focusable="false">
+<defs>
+<radialGradient id="light"><stop class="near" offset="0"/><stop class="far" offset="1"/></radialGradient>
+<clipPath id="inside"><path d="M21 108V49a27 27 0 0 1 54 0v59z"/></clipPath>
+</defs>
 <path class="wall" d="M8 108V48a40 40 0 0 1 80 0v60z"/>
 <path class="niche" d="M21 108V49a27 27 0 0 1 54 0v59z"/>
-<circle class="glow" cx="48" cy="72" r="17"/>
-<circle class="lamp" cx="48" cy="72" r="7.5"/>
+<g clip-path="url(#inside)"><circle class="glow" cx="48" cy="74" r="38"/></g>
+<circle class="lamp" cx="48" cy="74" r="6"/>
 <path class="floor" d="M2 108h92"/>
 </svg>
 {body}
@@ -94,8 +101,8 @@ footer { font-size: .8rem; color: var(--soft); }
 )html";
 
 constexpr std::string_view kWaitingStyle = R"css(
-.glow { transform-origin: 48px 72px; animation: breathe 3.2s ease-in-out infinite; }
-@keyframes breathe { 50% { transform: scale(1.3); opacity: .55; } }
+.glow { transform-origin: 48px 74px; animation: breathe 3.2s ease-in-out infinite; }
+@keyframes breathe { 50% { transform: scale(1.25); opacity: .5; } }
 .steps { display: flex; margin: 2rem 0 1.5rem; padding: 0; list-style: none; font-size: .825rem; color: var(--soft); }
 .steps li { flex: 1; position: relative; padding-top: 1.35rem; }
 .steps li::before {
@@ -109,14 +116,16 @@ constexpr std::string_view kWaitingStyle = R"css(
 .steps .done + li::after { background: var(--accent); }
 .steps .now { color: var(--ink); font-weight: 600; }
 .steps .now::before { border-color: var(--accent); box-shadow: 0 0 0 .28rem rgb(128 160 140 / .28); }
+.failed #state { margin-top: .75rem; min-height: 0; color: var(--soft); }
+.failed #elapsed { display: none; }
 #state { font-weight: 500; min-height: 1.55em; }
 #elapsed { min-height: 1.4em; margin-top: .15rem; font-size: .875rem; color: var(--soft); font-variant-numeric: tabular-nums; }
 .failed .glow, .failed .lamp { display: none; }
 @media (prefers-reduced-motion: reduce) { .glow { animation: none; } }
 )css";
 
-constexpr std::string_view kWaitingBody = R"html(<h1>Getting {app} ready</h1>
-<p>A place of your own, <b><bdi>{user}</bdi></b>. It takes a moment.</p>
+constexpr std::string_view kWaitingBody = R"html(<h1 id="title">Getting {app} ready</h1>
+<p id="lead">A place for <b><bdi>{user}</bdi></b> alone. It takes a moment.</p>
 <ol class="steps" id="steps">
 <li class="now">In line</li>
 <li>Starting</li>
@@ -181,9 +190,9 @@ constexpr std::string_view kWaitingScript = R"js(
       source.close();
       body.className = 'failed';
       document.getElementById('steps').hidden = true;
-      elapsed.textContent = '';
-      document.title = app + ' could not start';
-      say(app + ' could not start.');
+      document.title = document.getElementById('title').textContent = app + ' could not start';
+      document.getElementById('lead').hidden = true;
+      say('Here is why:');
       reason.textContent = news.reason || 'No reason was given.';
       retryAt = Date.now() + 1000 * (news.retry_in_s || 0);
       retry.hidden = false;
@@ -228,7 +237,7 @@ constexpr std::string_view kWaitingScript = R"js(
 )js";
 
 constexpr std::string_view kSignInBody = R"html(<h1>Who is it?</h1>
-<p>Say a name, and the place that belongs to it opens.</p>
+<p>Tell a name, and its place opens.</p>
 <p class="problem" role="alert">{problem}</p>
 <form method="post" action="/.alcove/sign-in">
 <label for="user">Your name</label>
@@ -236,7 +245,7 @@ constexpr std::string_view kSignInBody = R"html(<h1>Who is it?</h1>
 <input name="to" type="hidden" value="{to}">
 <button>Continue</button>
 </form>
-<p class="note"><b>Dev sign-in:</b> it asks for a name only and checks nothing.</p>)html";
+<p class="note"><b>Dev sign-in:</b> asks for a name only, checks nothing.</p>)html";
 
 constexpr std::string_view kAccountBody = R"html(<h1>You are signed in</h1>
 <p>as <b><bdi>{user}</bdi></b></p>

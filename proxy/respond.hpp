@@ -23,7 +23,7 @@ struct Reply {
 };
 
 struct ReplyContext {
-  std::string_view request_id;
+  std::string_view request_id{};
   bool http11 = true;
   bool keep_alive = true;   // what the Connection field will say
   bool head_only = false;   // answer to HEAD: Content-Length as if, no body

@@ -40,11 +40,6 @@ std::string_view without_query(std::string_view path) {
   return path.substr(0, path.find_first_of("?#"));
 }
 
-std::string_view query_of(std::string_view path) {
-  const auto mark = path.find('?');
-  return mark == std::string_view::npos ? std::string_view{} : path.substr(mark + 1);
-}
-
 // "/notebook/" and "/notebook" are the same prefix.
 std::string_view prefix_of(const AppSettings& app) {
   std::string_view prefix = app.path;
@@ -78,18 +73,6 @@ std::string known_apps(const Settings& settings, std::string_view domain, std::s
   }
   if (count > kAppsNamed) out += " and " + std::to_string(count - kAppsNamed) + " more";
   return out;
-}
-
-// Who an own path is about, on hosts that do not say it themselves: ?for=notebook or ?for=team-red/ada-dev.
-void read_for(const Settings& settings, std::string_view query, Route& route) {
-  std::string about;
-  if (!form_value(query, "for", about)) return;
-  if (const AppSettings* app = settings.find_app(about)) {
-    route.app = app;
-  } else if (const auto key = SessionKey::parse(about)) {
-    route.scope = key->scope();
-    route.name = key->name();
-  }
 }
 
 }  // namespace
@@ -167,7 +150,6 @@ Route Router::route(std::string_view host, std::string_view path) const {
   // Apps reached by path live on any host, and their users must be able to sign in there.
   if (own && (bare_domain || !by_path_.empty())) {
     route.kind = Route::Kind::own;
-    read_for(*settings_, query_of(path), route);
     return route;
   }
   if (!own) {

@@ -4,8 +4,7 @@
 //   name--scope.DOMAIN    the session scope/name, if the caller may enter it (its owner)
 //   any host, /path/...   the app whose `path` is the longest prefix, on whole segments
 //   DOMAIN itself         Alcove's own pages only
-//   any other host        Alcove's own pages too if some app is reached by path: its users sign in there;
-//                         ?for=APP or ?for=SCOPE/NAME says whom an own page is about where the host does not
+//   any other host        Alcove's own pages too if some app is reached by path: its users sign in there
 #pragma once
 
 #include "config/settings.hpp"
@@ -20,8 +19,8 @@ struct Route {
   enum class Kind : std::uint8_t {
     app,          // app is set: the session app/session_name(user)
     environment,  // scope and name are set: an existing session
-    own,      // a path under /.alcove/ : ours, app (or scope and name) set if the host or `for` says which
-    nothing,  // unknown host or path: 404, `why` says what is known
+    own,          // a path under /.alcove/ : ours; app (or scope and name) set if the host says which
+    nothing,      // unknown host or path: 404, `why` says what is known
   };
   Kind kind = Kind::nothing;
   const AppSettings* app = nullptr;  // points into the Settings given to the Router
