@@ -8,6 +8,7 @@
 #include "store/transitions.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace alcove {
 namespace {
@@ -19,7 +20,7 @@ constexpr std::size_t kMarksPerCall = 500;  // a script holds up the whole serve
 constexpr std::size_t kKeysPerRenew = 500;
 constexpr std::uint32_t kMostDrainsPerReply = 5'000;
 constexpr std::uint32_t kMostPerPage = 1'000;
-constexpr std::size_t kMaxReasonBytes = 4'096;
+constexpr std::size_t kMostTroubles = 32;
 
 class RedisStore final : public Store {
  public:
@@ -77,7 +78,7 @@ class RedisStore final : public Store {
 
   std::string prefix_;  // of every key and of the channel, with the hash tag
   std::string where_;
-  std::string trouble_;  // last logged, so that each is logged once
+  std::set<std::string> troubles_;  // logged since it was connected: each once, however long it lasts
   std::vector<Subscriber*> subscribers_;
   std::shared_ptr<RedisLink> commands_;
   std::shared_ptr<RedisLink> pushes_;
@@ -116,13 +117,12 @@ RedisLink::Hooks RedisStore::push_hooks() {
 
 void RedisStore::on_up() {
   if (!connected()) return;
-  trouble_.clear();
+  troubles_.clear();
   spdlog::info("store: connected to redis at {}", where_);
 }
 
 void RedisStore::on_trouble(const std::string& trouble) {
-  if (trouble == trouble_) return;
-  trouble_ = trouble;
+  if (troubles_.size() >= kMostTroubles || !troubles_.insert(trouble).second) return;
   spdlog::warn("store: {}; trying again until it works", printable(trouble, 400));
 }
 
@@ -257,14 +257,14 @@ Awaitable<Result<Session>> RedisStore::publish_ready(SessionKey key, Generation 
 
 Awaitable<Result<Session>> RedisStore::publish_failed(SessionKey key, Generation generation,
                                                       std::string reason, Millis retry_in) {
-  reason.resize(std::min(reason.size(), kMaxReasonBytes));
+  reason.resize(std::min(reason.size(), transitions::kMaxReasonBytes));
   RedisArgv args = codec::publish_failed_args(key, generation, reason, retry_in);
   co_return co_await ask_session("publish_failed", std::move(args), Repeat::no);
 }
 
 Awaitable<Result<Session>> RedisStore::lost(SessionKey key, Generation generation, std::string pod_uid,
                                             std::string reason) {
-  reason.resize(std::min(reason.size(), kMaxReasonBytes));
+  reason.resize(std::min(reason.size(), transitions::kMaxReasonBytes));
   RedisArgv args = codec::lost_args(key, generation, pod_uid, reason);
   co_return co_await ask_session("lost", std::move(args), Repeat::no);
 }

@@ -75,7 +75,7 @@ void become_absent(Record& r, EndCause cause, const std::string& reason, WallTim
   Session& s = r.session;
   s.state = State::absent;
   s.cause = cause;
-  s.reason = reason;
+  s.reason = reason.substr(0, kMaxReasonBytes);
   s.endpoint = {};
   s.pod_uid.clear();
   s.wanted = false;
@@ -218,7 +218,7 @@ Result<void> publish_failed(Record& r, Generation generation, const std::string&
   if (s.generation != generation || s.state != State::starting) return stale(s, generation);
   s.state = State::failed;
   s.cause = EndCause::failed;
-  s.reason = reason;
+  s.reason = reason.substr(0, kMaxReasonBytes);
   s.failures += 1;
   s.changed = now;
   s.retry_at = now + retry_in;

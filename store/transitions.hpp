@@ -26,6 +26,8 @@ inline constexpr Millis kStopSlack{30'000};
 // A record that is absent or failed is remembered so long: generations go on growing, and it can say why it
 // ended.
 inline constexpr Millis kRemember{7 * 24 * 3'600'000};
+// More of a reason is cut off: it goes to everyone who waits.
+inline constexpr std::size_t kMaxReasonBytes = 4'096;
 
 // Where the idle time ends. Zero: never. A start that took longer than the idle time is not idle when it is
 // ready.

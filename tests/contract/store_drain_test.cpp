@@ -14,7 +14,7 @@ bool lists(const BeatReply& reply, const SessionKey& key, Generation generation)
 }
 
 TEST_P(StoreDrain, idle_drain_is_refused_until_the_idle_time_is_over) {
-  policy.idle_timeout = Millis{60};
+  policy.idle_timeout = Millis{250};
   const Session ready = make_ready("notebook/ada");
   WallTime drained_at;
   int refusals = 0;
@@ -84,7 +84,7 @@ TEST_P(StoreDrain, forced_drain_is_due_at_once_and_needs_no_grace) {
 
 TEST_P(StoreDrain, begin_stop_waits_for_the_grace_of_an_idle_drain) {
   policy.idle_timeout = Millis{1};
-  policy.drain_grace = Millis{50};
+  policy.drain_grace = Millis{250};
   const Session draining = make_idle_drain("notebook/ada");
   WallTime stopped_at;
   int refusals = 0;
@@ -222,7 +222,7 @@ TEST_P(StoreDrain, all_gateways_must_have_seen_the_drain) {
 TEST_P(StoreDrain, a_silent_gateway_blocks_until_its_lease_ends) {
   const Session ready = make_ready("notebook/ada");
   const WallTime before = wall_now();
-  beat("g1", 0, {}, Millis{80});
+  beat("g1", 0, {}, Millis{300});
   get(store->drain(ready.key, 1, EndCause::deleted));
   EXPECT_EQ(refusal(store->begin_stop(ready.key, 1)), Errc::busy);
   Session stopping;
@@ -231,7 +231,7 @@ TEST_P(StoreDrain, a_silent_gateway_blocks_until_its_lease_ends) {
     if (result) stopping = result.value();
     return result.has_value();
   }));
-  EXPECT_GE(stopping.changed, before + Millis{80});
+  EXPECT_GE(stopping.changed, before + Millis{300});
 }
 
 TEST_P(StoreDrain, a_gateway_that_leaves_blocks_no_more) {
@@ -275,7 +275,7 @@ TEST_P(StoreDrain, idle_drain_that_is_forced_can_no_longer_be_rescued) {
 }
 
 TEST_P(StoreDrain, start_that_took_longer_than_the_idle_time_is_not_idle_when_it_is_ready) {
-  policy.idle_timeout = Millis{250};
+  policy.idle_timeout = Millis{500};
   const Session asked = acquire("notebook/ada");
   ASSERT_TRUE(claim());
   // Time passes by the store's own clock, which stamps every claim.
