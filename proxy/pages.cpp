@@ -237,7 +237,7 @@ constexpr std::string_view kWaitingScript = R"js(
 )js";
 
 constexpr std::string_view kSignInBody = R"html(<h1>Who is it?</h1>
-<p>Tell a name, and its place opens.</p>
+<p>Enter a name, and its place opens.</p>
 <p class="problem" role="alert">{problem}</p>
 <form method="post" action="/.alcove/sign-in">
 <label for="user">Your name</label>
@@ -245,7 +245,7 @@ constexpr std::string_view kSignInBody = R"html(<h1>Who is it?</h1>
 <input name="to" type="hidden" value="{to}">
 <button>Continue</button>
 </form>
-<p class="note"><b>Dev sign-in:</b> asks for a name only, checks nothing.</p>)html";
+<p class="note"><b>Dev sign-in</b><br>It asks for a name only and checks nothing.</p>)html";
 
 constexpr std::string_view kAccountBody = R"html(<h1>You are signed in</h1>
 <p>as <b><bdi>{user}</bdi></b></p>
@@ -321,6 +321,16 @@ Page make_page(const Parts& parts) {
   return page;
 }
 
+// Failures are told in fragments ("no app is called ..."), which logs join to others; a page tells them in
+// sentences.
+std::string sentence(std::string_view text) {
+  std::string out(text);
+  if (out.empty()) return out;
+  if (out.front() >= 'a' && out.front() <= 'z') out.front() = static_cast<char>(out.front() - 'a' + 'A');
+  if (out.back() != '.' && out.back() != '?' && out.back() != '!') out.push_back('.');
+  return out;
+}
+
 bool worth_another_try(int status) {
   return status == 408 || status == 429 || status >= 500;
 }
@@ -343,7 +353,8 @@ Page waiting_page(std::string_view app, std::string_view user, std::string_view 
 }
 
 Page sign_in_page(std::string_view to, std::string_view problem) {
-  const std::string body = fill(kSignInBody, {{"to", html_escape(to)}, {"problem", html_escape(problem)}});
+  const std::string body =
+      fill(kSignInBody, {{"to", html_escape(to)}, {"problem", html_escape(sentence(problem))}});
   Parts parts;
   parts.title = "Sign in";
   parts.body = body;
@@ -374,9 +385,10 @@ Page error_page(int status, std::string_view title, std::string_view text, std::
   // An empty address is this page's own, so that it needs no script.
   const std::string_view button =
       worth_another_try(status) ? "<a class=\"button\" href=\"\">Try again</a>\n" : std::string_view{};
-  const std::string body = fill(
-      kErrorBody,
-      {{"title", html_escape(title)}, {"text", html_escape(text)}, {"button", button}, {"facts", facts}});
+  const std::string body = fill(kErrorBody, {{"title", html_escape(title)},
+                                             {"text", html_escape(sentence(text))},
+                                             {"button", button},
+                                             {"facts", facts}});
   Parts parts;
   parts.title = title;
   parts.body = body;

@@ -65,6 +65,12 @@ std::size_t read_some(int fd) {
   return static_cast<std::size_t>(::read(fd, buffer.data(), buffer.size()));
 }
 
+std::string line_of(std::size_t bytes) {
+  std::string line(bytes, 'x');
+  line.back() = '\n';
+  return line;
+}
+
 // What a writer leaves in a pipe for these lines; for less than a pipe holds.
 std::string logged(Format format, const std::vector<AccessLine>& lines) {
   Pipe pipe;
@@ -198,7 +204,7 @@ TEST(access_log_writer, writes_what_it_has_before_it_ends) {
   ::unlink(path.c_str());
   {
     AccessLogWriter writer(Format::human, file.fd);
-    for (int i = 0; i < 1000; ++i) writer.take(std::string(1000, 'x') + "\n");
+    for (int i = 0; i < 1000; ++i) writer.take(line_of(1001));
   }
   EXPECT_EQ(::lseek(file.fd, 0, SEEK_CUR), 1'001'000);
 }
@@ -249,7 +255,7 @@ TEST(access_log_writer, a_reader_that_stalls_costs_lines_and_never_time) {
   constexpr std::uint64_t kLines = 200;
   {
     AccessLogWriter writer(Format::human, pipe.write.fd);
-    for (std::uint64_t i = 0; i < kLines; ++i) writer.take(std::string(99'999, 'x') + "\n");
+    for (std::uint64_t i = 0; i < kLines; ++i) writer.take(line_of(100'000));
     EXPECT_LT(SteadyClock::now() - began, std::chrono::seconds(20));
     dropped = writer.dropped();
   }
@@ -288,7 +294,7 @@ TEST(access_log_writer, does_not_spin_while_it_waits_for_a_reader) {
     ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
     return std::chrono::seconds(spent.tv_sec) + std::chrono::nanoseconds(spent.tv_nsec);
   };
-  writer.take(std::string(1'000'000, 'x') + "\n");
+  writer.take(line_of(1'000'001));
   // Until the pipe is full: from then on the writer waits.
   pollfd room{pipe.write.fd, POLLOUT, 0};
   const auto until = SteadyClock::now() + std::chrono::seconds(30);

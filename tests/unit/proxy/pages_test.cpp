@@ -91,7 +91,7 @@ TEST(pages, the_sign_in_form_carries_where_to_go) {
   EXPECT_NE(page.html.find("name=\"to\" type=\"hidden\" value=\"/lab?a=1&amp;b=&quot;2&quot;\""),
             std::string::npos);
   EXPECT_NE(page.html.find("Dev sign-in"), std::string::npos);
-  EXPECT_NE(sign_in_page("/", "the user name is empty").html.find(">the user name is empty</p>"),
+  EXPECT_NE(sign_in_page("/", "the user name is empty").html.find(">The user name is empty.</p>"),
             std::string::npos);
 }
 
