@@ -224,16 +224,20 @@ class Alcove:
         """`alcove WORDS...` for people, told where this run's admin listener is."""
         return run_alcove(*words, "--admin", f"127.0.0.1:{self.admin_port}", timeout=timeout, environment=environment)
 
+    def sessions(self) -> list[dict]:
+        answer = self.admin("/api/v1/sessions")
+        assert answer.status == 200, answer
+        return answer.json()["sessions"]
+
     def session(self, key: str) -> dict | None:
-        found = self.cli("ls", "--json")
-        assert found.returncode == 0, found.stderr
-        return next((s for s in json.loads(found.stdout) if s["key"] == key), None)
+        return next((s for s in self.sessions() if s["key"] == key), None)
 
     def wait_sessions(self, enough, timeout: float = READY_S):
         """Looks until `enough` is true of the keys of all sessions."""
         deadline = time.monotonic() + timeout
-        while not enough(keys := [s["key"] for s in json.loads(self.cli("ls", "--json").stdout)]):
+        while not enough(keys := [s["key"] for s in self.sessions()]):
             assert time.monotonic() < deadline, keys
+            time.sleep(0.01)
 
     def wait_state(self, key: str, *states: str, timeout: float = READY_S) -> dict | None:
         """Looks until the session is in one of `states` ("absent" is none)."""
