@@ -114,7 +114,7 @@ void Provisioner::on_transition(const Transition& transition) {
   const bool ours = found != starts_.end() && found->second->session.generation <= transition.generation;
   switch (transition.state) {
     case State::pending:
-      if (transition.generation > 0) runtime_.released(PodName{transition.key, transition.generation - 1});
+      if (transition.generation > 1) runtime_.released(PodName{transition.key, transition.generation - 1});
       break;
     case State::absent:
     case State::stopping:

@@ -7,7 +7,7 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 
 #include <signal.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <utility>
@@ -19,7 +19,11 @@ using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
 
 constexpr Millis kLook{10};       // at the owner's tidying up
 constexpr Millis kTidyUp{5'000};  // how long it may take
-constexpr Millis kGroupLook{10};
+
+// glibc 2.36 declares pidfd_open without extern "C".
+int pidfd_open_of(pid_t pid) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
 
 }  // namespace
 
@@ -55,7 +59,7 @@ Awaitable<Result<void>> LocalGuest::stop(PodName name, Millis grace) {
 
 // The descriptor names the process for good, so the checks after it hold for what is killed.
 Awaitable<void> LocalGuest::end_process(PodRecord record, Millis grace) {
-  const int fd = ::pidfd_open(record.leader.pid, 0);
+  const int fd = pidfd_open_of(record.leader.pid);
   if (fd < 0) co_return;
   Descriptor process(executor_, fd);
   if (!is_same(record.leader) || marker_of(record.leader.pid) != record.uid) co_return;
