@@ -79,4 +79,10 @@ LoadResult load_settings(const std::string& path, const EnvReader& env) {
   return load_settings_text(*text, path, env);
 }
 
+Judgement judge_settings(const Settings& settings, const std::string& name) {
+  Reading reading{name, process_env, {}, {}, {}, {}};
+  validate(settings, reading);
+  return {std::move(reading.faults), std::move(reading.warnings)};
+}
+
 }  // namespace alcove

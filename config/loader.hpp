@@ -41,4 +41,11 @@ LoadResult load_settings(const std::string& path, const EnvReader& env);
 // The same for a text that is not in a file; `name` stands for the file in messages.
 LoadResult load_settings_text(const std::string& text, const std::string& name, const EnvReader& env);
 
+// What keys mean together, once more: after the command line has changed some. Without lines.
+struct Judgement {
+  std::vector<LoadError> faults;
+  std::vector<LoadError> warnings;
+};
+Judgement judge_settings(const Settings& settings, const std::string& name);
+
 }  // namespace alcove

@@ -214,6 +214,8 @@ struct Settings {
   LogSettings log;
   std::vector<AppSettings> apps;
 
+  bool operator==(const Settings&) const = default;
+
   const AppSettings* find_app(std::string_view name) const {
     for (const AppSettings& app : apps)
       if (app.name == name) return &app;

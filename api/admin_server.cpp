@@ -1,0 +1,69 @@
+#include "api/admin_server.hpp"
+
+#include "api/admin_conn.hpp"
+#include "base/log.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+namespace alcove {
+
+AdminServer::AdminServer(asio::io_context& io, Parts parts)
+    : io_(io),
+      parts_(std::move(parts)),
+      routes_(io.get_executor(), *parts_.store),
+      acceptor_(io.get_executor()),
+      pause_(io.get_executor()) {}
+
+AdminServer::~AdminServer() = default;
+
+Result<void> AdminServer::start() {
+  const Endpoint& wanted = parts_.settings->admin.endpoint;
+  error_code ec;
+  const auto step = [&](auto&& call) {
+    if (!ec) call();
+  };
+  step([&] { acceptor_.open(wanted.protocol(), ec); });
+  step([&] { acceptor_.set_option(asio::socket_base::reuse_address(true), ec); });
+  step([&] { acceptor_.bind(wanted, ec); });
+  step([&] { acceptor_.listen(asio::socket_base::max_listen_connections, ec); });
+  step([&] { endpoint_ = acceptor_.local_endpoint(ec); });
+  if (ec) {
+    std::string text = "cannot listen on " + to_string(wanted) + " (admin.address): " + ec.message();
+    if (ec == asio::error::address_in_use)
+      text += ". Is another alcove running? Choose another with --admin-listen ADDRESS:PORT or admin.address";
+    return Error{Errc::unavailable, text};
+  }
+  asio::co_spawn(io_, accepting(), asio::detached);
+  return {};
+}
+
+Awaitable<void> AdminServer::accepting() {
+  while (!stopping_) {
+    auto [ec, socket] = co_await acceptor_.async_accept(kTuple);
+    if (stopping_) break;
+    if (ec) {
+      // Out of descriptors, most likely: the listener must not spin on it.
+      spdlog::warn("admin listener: cannot accept: {}", ec.message());
+      pause_.expires_after(Millis{100});
+      co_await pause_.async_wait(kTuple);
+      continue;
+    }
+    if (connections_.size() >= kConnections) {
+      spdlog::warn("admin listener: refused a connection, {} are open", connections_.size());
+      continue;
+    }
+    asio::co_spawn(io_, AdminConn::serve(*this, std::move(socket)), asio::detached);
+  }
+}
+
+void AdminServer::stop() {
+  stopping_ = true;
+  error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
+  routes_.end();
+  for (AdminConn* connection : connections_) connection->close();
+}
+
+}  // namespace alcove

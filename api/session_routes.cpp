@@ -1,0 +1,177 @@
+#include "api/session_routes.hpp"
+
+#include "api/session_view.hpp"
+#include "base/text.hpp"
+#include "store/policy.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace alcove {
+namespace {
+
+constexpr std::uint32_t kPage = 500;
+constexpr int kTries = 8;  // each time the session has moved on between our look and our step
+
+Result<std::string> user_of(const std::string& body, const SessionKey& key) {
+  if (trim(body).empty()) return std::string(key.name());
+  const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
+  const bool named = json.is_object() && json.contains("user") && json["user"].is_string();
+  if (!named) return Error{Errc::invalid, R"(the body must be JSON such as {"user": "ada"})"};
+  std::string user = json["user"].get<std::string>();
+  const auto name = session_name(user);
+  if (!name) return name.error();
+  if (*name != key.name())
+    return Error{Errc::invalid, "the session of \"" + printable(user, 80) + "\" is " +
+                                    std::string(key.scope()) + "/" + *name};
+  return user;
+}
+
+Error no_such_app(const Settings& settings, std::string_view name) {
+  std::string text = "there is no app " + std::string(name) + "; there are:";
+  for (const AppSettings& app : settings.apps) text += " " + app.name;
+  return {Errc::not_found, text};
+}
+
+Error no_session(const SessionKey& key) {
+  return {Errc::not_found, key.text() + " has no pod"};
+}
+
+}  // namespace
+
+SessionRoutes::SessionRoutes(Executor executor, Store& store) : executor_(executor), store_(store) {
+  store_.subscribe(this);
+}
+
+SessionRoutes::~SessionRoutes() {
+  store_.unsubscribe(this);
+}
+
+Awaitable<Result<std::vector<Session>>> SessionRoutes::all() {
+  std::vector<Session> out;
+  std::string cursor;
+  do {
+    Result<Store::Page> page = co_await store_.list(cursor, kPage);
+    if (!page) co_return page.error();
+    std::move(page->sessions.begin(), page->sessions.end(), std::back_inserter(out));
+    cursor = page->cursor;
+  } while (!cursor.empty());
+  // A store may show a session that moves on while we page more than once.
+  std::sort(out.begin(), out.end(), [](const Session& a, const Session& b) { return a.key < b.key; });
+  out.erase(
+      std::unique(out.begin(), out.end(), [](const Session& a, const Session& b) { return a.key == b.key; }),
+      out.end());
+  co_return out;
+}
+
+Awaitable<Reply> SessionRoutes::list(std::string scope) {
+  const Result<std::vector<Session>> sessions = co_await all();
+  if (!sessions) co_return problem(sessions.error());
+  const WallTime now = wall_now();
+  nlohmann::json out = nlohmann::json::array();
+  for (const Session& session : *sessions)
+    if (scope.empty() || session.key.scope() == scope) out.push_back(to_json(session, {}, now));
+  nlohmann::json body{{"sessions", std::move(out)}};
+  co_return json_reply(200, body);
+}
+
+Awaitable<Reply> SessionRoutes::record(int status, Session session) {
+  QueuePlace place;
+  if (session.state == State::pending) {
+    const Result<QueuePlace> asked = co_await store_.place(session.key);
+    if (asked) place = *asked;
+  }
+  const nlohmann::json body = to_json(session, place, wall_now());
+  co_return json_reply(status, body);
+}
+
+Awaitable<Reply> SessionRoutes::show(SessionKey key) {
+  const Result<Session> session = co_await store_.lookup(key);
+  if (!session) co_return problem(session.error());
+  if (session->state == State::absent && session->generation == 0) co_return problem(no_session(key));
+  co_return co_await record(200, *session);
+}
+
+Awaitable<Reply> SessionRoutes::start(SettingsPtr settings, SessionKey key, std::string body, Millis wait) {
+  const AppSettings* app = settings->find_app(key.scope());
+  if (app == nullptr) co_return problem(no_such_app(*settings, key.scope()));
+  const Result<std::string> user = user_of(body, key);
+  if (!user) co_return problem(user.error());
+
+  const SteadyTime deadline = SteadyClock::now() + wait;
+  AcquireRequest request{key, app->name, *user, policy_of(*app)};
+  Result<Session> session = co_await store_.acquire(request);
+  while (session && session->state != State::ready && session->state != State::failed &&
+         session->state != State::absent) {
+    const bool changed = co_await change(deadline);
+    session = co_await store_.lookup(key);
+    if (!changed) break;
+  }
+  if (!session) co_return problem(session.error());
+  co_return co_await record(session->state == State::ready ? 200 : 202, *session);
+}
+
+Awaitable<Reply> SessionRoutes::stop(SessionKey key, Millis wait) {
+  const SteadyTime deadline = SteadyClock::now() + wait;
+  Result<Session> session = co_await store_.lookup(key);
+  if (!session) co_return problem(session.error());
+  if (session->state == State::absent) co_return problem(no_session(key));
+  const Generation generation = session->generation;
+  for (int i = 0; i < kTries; ++i) {
+    const bool ending = session->state == State::stopping || session->state == State::absent ||
+                        (session->state == State::draining && session->cause != EndCause::idle);
+    if (ending || session->generation != generation) break;
+    const Result<Session> drained = co_await store_.drain(key, generation, EndCause::deleted);
+    if (!drained && drained.error().code != Errc::stale) co_return problem(drained.error());
+    session = co_await store_.lookup(key);
+    if (!session) co_return problem(session.error());
+  }
+  const auto over = [generation](const Session& now) {
+    return now.state == State::absent || now.generation != generation;
+  };
+  while (!over(*session)) {
+    const bool changed = co_await change(deadline);
+    session = co_await store_.lookup(key);
+    if (!session) co_return problem(session.error());
+    if (!changed) break;
+  }
+  const int status = over(*session) ? 200 : 202;
+  co_return co_await record(status, *session);
+}
+
+Awaitable<Result<std::array<std::uint64_t, 7>>> SessionRoutes::count() {
+  const Result<std::vector<Session>> sessions = co_await all();
+  if (!sessions) co_return sessions.error();
+  std::array<std::uint64_t, 7> out{};
+  for (const Session& session : *sessions) ++out.at(static_cast<std::size_t>(session.state));
+  co_return out;
+}
+
+Awaitable<bool> SessionRoutes::change(SteadyTime deadline) {
+  if (ended_ || SteadyClock::now() >= deadline) co_return false;
+  Event event(executor_);
+  waiting_.insert(&event);
+  const bool notified = co_await event.wait_until(deadline);
+  waiting_.erase(&event);
+  co_return notified && !ended_;
+}
+
+void SessionRoutes::notify() {
+  for (Event* event : waiting_) event->notify();
+}
+
+void SessionRoutes::end() {
+  ended_ = true;
+  notify();
+}
+
+void SessionRoutes::on_transition(const Transition&) {
+  notify();
+}
+
+void SessionRoutes::on_gap() {
+  notify();
+}
+
+}  // namespace alcove

@@ -1,0 +1,51 @@
+// SessionRoutes: what can be asked of sessions: list, show, start, stop. One call is one request.
+// Called by: admin_conn. Calls: the store. Thread: the admin listener's. Owns: nothing but the waits of its
+// calls. Fails with: a Reply that is a problem.
+#pragma once
+
+#include "api/reply.hpp"
+#include "base/event.hpp"
+#include "config/settings.hpp"
+#include "store/store.hpp"
+
+#include <array>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace alcove {
+
+class SessionRoutes : public Subscriber {
+ public:
+  SessionRoutes(Executor executor, Store& store);
+  ~SessionRoutes() override;
+  SessionRoutes(const SessionRoutes&) = delete;
+  SessionRoutes& operator=(const SessionRoutes&) = delete;
+
+  Awaitable<Reply> list(std::string scope);  // empty: all
+  Awaitable<Reply> show(SessionKey key);
+  // `body`: {"user": "..."}; without it the user is the name. Answers 200 when ready, else 202 after `wait`.
+  Awaitable<Reply> start(SettingsPtr settings, SessionKey key, std::string body, Millis wait);
+  // 200: its pod is gone; 202: it is on its way.
+  Awaitable<Reply> stop(SessionKey key, Millis wait);
+  // How many sessions are in each state, by the number of State.
+  Awaitable<Result<std::array<std::uint64_t, 7>>> count();
+
+  void end();  // calls that wait answer at once, with what is
+
+  void on_transition(const Transition& transition) override;
+  void on_gap() override;
+
+ private:
+  Awaitable<Result<std::vector<Session>>> all();
+  Awaitable<Reply> record(int status, Session session);
+  Awaitable<bool> change(SteadyTime deadline);  // false: the deadline or the end came first
+  void notify();
+
+  Executor executor_;
+  Store& store_;
+  std::unordered_set<Event*> waiting_;
+  bool ended_ = false;
+};
+
+}  // namespace alcove
