@@ -216,6 +216,8 @@ Result<void> RedisLink::take_replies(Wire& wire) {
     if (!reply) return reply.error();
     if (!reply.value()) return {};
     if (hooks_.on_push) {
+      if (reply.value()->kind == RedisReply::Kind::error)
+        return Error{Errc::unavailable, "the server refuses us: " + reply.value()->text};
       hooks_.on_push(*reply.value());
       continue;
     }

@@ -103,7 +103,8 @@ RedisLink::Hooks RedisStore::command_hooks() {
 
 RedisLink::Hooks RedisStore::push_hooks() {
   RedisLink::Hooks hooks;
-  hooks.greeting = {{"SUBSCRIBE", prefix_ + "transitions"}};
+  // A server that still loads its data takes a SUBSCRIBE, but is of no use yet: it refuses the PING.
+  hooks.greeting = {{"PING"}, {"SUBSCRIBE", prefix_ + "transitions"}};
   hooks.on_up = [this] {
     on_up();
     // What was pushed before this subscription never came, at the first time too: calls may have been made
