@@ -285,8 +285,8 @@ Awaitable<Result<std::vector<Due>>> RedisStore::due(std::uint32_t limit) {
 }
 
 Awaitable<Result<Session>> RedisStore::drain(SessionKey key, Generation generation, EndCause cause) {
-  if (cause != EndCause::idle && cause != EndCause::lifetime && cause != EndCause::deleted)
-    co_return Error{Errc::invalid, "a drain is for idle, lifetime or deleted"};
+  const Result<void> checked = transitions::check_drain_cause(cause);
+  if (!checked) co_return checked.error();
   RedisArgv args = codec::drain_args(key, generation, cause);
   co_return co_await ask_session("drain", std::move(args), Repeat::no);
 }

@@ -268,9 +268,7 @@ Result<void> hand_out_due(Record& r, WallTime now) {
 
 Result<void> drain(Record& r, Generation generation, EndCause cause, std::uint64_t epoch, WallTime now) {
   Session& s = r.session;
-  if (cause != EndCause::idle && cause != EndCause::lifetime && cause != EndCause::deleted)
-    return Error{Errc::invalid,
-                 fmt::format("a drain is for idle, lifetime or deleted, not for {}", name_of(cause))};
+  if (auto checked = check_drain_cause(cause); !checked) return checked;
   if (s.generation != generation) return stale(s, generation);
   const bool from_ready = s.state == State::ready;
   const bool forces = cause != EndCause::idle && rescuable(s.state, s.cause);
@@ -335,6 +333,12 @@ Result<void> pin(Record& r, bool pinned, WallTime now) {
   else if (s.state == State::ready)
     s.due = due_at(s);
   return {};
+}
+
+Result<void> check_drain_cause(EndCause cause) {
+  if (cause == EndCause::idle || cause == EndCause::lifetime || cause == EndCause::deleted) return {};
+  return Error{Errc::invalid,
+               fmt::format("a drain is for idle, lifetime or deleted, not for {}", name_of(cause))};
 }
 
 Result<void> check_word(std::string_view what, std::string_view word) {

@@ -58,7 +58,9 @@ Result<void> begin_stop(Record& record, Generation generation, const std::string
 Result<void> gone(Record& record, Generation generation, WallTime now);
 Result<void> pin(Record& record, bool pinned, WallTime now);
 
-// A pod's UID and the words of a mark travel in tab-separated messages and logs.
+// Only idle, lifetime and deleted begin with a drain.
+Result<void> check_drain_cause(EndCause cause);
+// A pod's UID travels in tab-separated messages and logs.
 Result<void> check_word(std::string_view what, std::string_view word);
 
 }  // namespace alcove::transitions
