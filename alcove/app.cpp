@@ -1,0 +1,190 @@
+#include "alcove/app.hpp"
+
+#include "alcove/greeting.hpp"
+#include "alcove/process_metrics.hpp"
+#include "base/log.hpp"
+#include "config/reload.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace alcove {
+namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+}  // namespace
+
+App::App(SettingsPtr settings, Roles roles, Reconfigure reconfigure)
+    : signals_(io_.get_executor()),
+      settings_(std::move(settings)),
+      roles_(roles),
+      reconfigure_(std::move(reconfigure)),
+      stores_(settings_->store) {}
+
+App::~App() = default;
+
+AdminServer::Parts App::admin_parts() {
+  AdminServer::Parts parts;
+  parts.settings = settings_;
+  parts.logs = control_.get();
+  parts.count_sessions = roles_.provisioner;
+  parts.checks.push_back({"process", [this]() -> std::optional<std::string> {
+                            if (ending_) return "shutting down";
+                            if (!started_) return "starting";
+                            return std::nullopt;
+                          }});
+  parts.metrics.push_back(collect_process());
+  if (control_) {
+    parts.checks.push_back({"control", [control = control_.get()]() -> std::optional<std::string> {
+                              if (control->connected()) return std::nullopt;
+                              return "not connected to the store";
+                            }});
+    parts.metrics.push_back(collect_lifecycle(control_->metrics()));
+  }
+  if (gateway_) {
+    parts.checks.push_back({"gateway", [gateway = gateway_.get()]() -> std::optional<std::string> {
+                              if (gateway->ready()) return std::nullopt;
+                              return "not accepting, or not connected to the store";
+                            }});
+    parts.metrics.push_back(proxy::collect_workers(gateway_->metrics()));
+  }
+  return parts;
+}
+
+Result<void> App::begin() {
+  // What can be in use by others comes first, so that a second start by mistake touches nothing.
+  if (roles_.gateway) {
+    if (settings_->log.access) {
+      using Format = proxy::AccessLogWriter::Format;
+      access_log_ = std::make_unique<proxy::AccessLogWriter>(
+          settings_->log.json ? Format::json : Format::human, STDOUT_FILENO);
+    }
+    gateway_ = std::make_unique<proxy::Gateway>(
+        settings_, [this](asio::io_context& io) { return stores_.make(io); }, access_log_.get());
+    if (auto started = gateway_->start(); !started) return started;
+  }
+  if (roles_.runs_control()) control_ = std::make_unique<Control>(settings_, roles_, stores_);
+  admin_ = std::make_unique<Admin>(admin_parts(), stores_);
+  if (auto bound = admin_->bind(); !bound) return bound;
+  if (control_)
+    if (auto started = control_->start(); !started) return started;
+  admin_->start();
+  started_ = true;
+  return {};
+}
+
+int App::run() {
+  // A reader of our output that goes away must not take us with it.
+  ::signal(SIGPIPE, SIG_IGN);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number);
+  Result<void> begun;
+  try {
+    begun = begin();
+  } catch (const std::exception& error) {
+    begun = Error{Errc::internal, error.what()};
+  }
+  if (!begun) {
+    spdlog::error("{}", begun.error().text);
+    return 1;
+  }
+  greet();
+  asio::co_spawn(io_, signals(), asio::detached);
+  io_.run();
+  spdlog::info("ended");
+  return 0;
+}
+
+void App::greet() const {
+  const std::vector<Endpoint> listening = gateway_ ? gateway_->endpoints() : std::vector<Endpoint>{};
+  for (std::size_t i = 0; i < listening.size(); ++i)
+    spdlog::info("gateway: listening on {}{}", to_string(listening[i]),
+                 settings_->listen[i].tls ? " (TLS)" : "");
+  spdlog::info("admin: listening on {}; store: {}", to_string(admin_->endpoint()), stores_.where());
+  if (settings_->log.json || !roles_.all()) return;
+  std::fputs(greeting(*settings_, listening, admin_->endpoint()).c_str(), stdout);
+  std::fflush(stdout);
+}
+
+Awaitable<void> App::signals() {
+  while (true) {
+    auto [ec, number] = co_await signals_.async_wait(kTuple);
+    if (ec) co_return;
+    if (number == SIGHUP) {
+      if (!ending_) reload();
+      continue;
+    }
+    if (ending_.exchange(true)) {
+      spdlog::warn("a second signal: ending at once");
+      ::_exit(128 + number);
+    }
+    spdlog::info("{}: ending in order; a second signal ends at once",
+                 number == SIGINT ? "SIGINT" : "SIGTERM");
+    asio::co_spawn(io_, end(), asio::detached);
+  }
+}
+
+Awaitable<void> App::end() {
+  // Joining blocks, and the next signal must still be heard: it is done on the side.
+  Event done(io_.get_executor());
+  bool gateway_ended = gateway_ == nullptr;
+  std::thread joiner;
+  if (gateway_) {
+    gateway_->drain();
+    joiner = std::thread([this, &done, &gateway_ended] {
+      gateway_->join();
+      asio::post(io_, [&done, &gateway_ended] {
+        gateway_ended = true;
+        done.notify();
+      });
+    });
+  }
+  while (!gateway_ended) co_await done.wait();
+  if (joiner.joinable()) joiner.join();
+
+  bool control_ended = control_ == nullptr;
+  if (control_) {
+    control_->stop([this, &done, &control_ended] {
+      asio::post(io_, [&done, &control_ended] {
+        control_ended = true;
+        done.notify();
+      });
+    });
+  }
+  while (!control_ended) co_await done.wait();
+  admin_->stop();
+  if (control_) control_->join();
+  signals_.cancel();
+}
+
+void App::reload() {
+  Configuration next = reconfigure_();
+  for (const std::string& fault : next.faults) spdlog::error("reload: {}", fault);
+  if (!next.settings) {
+    spdlog::error("reload: nothing was changed");
+    return;
+  }
+  for (const std::string& warning : next.warnings) spdlog::warn("reload: {}", warning);
+  const ReloadPlan plan = plan_reload(*settings_, *next.settings);
+  settings_ = plan.settings;
+  spdlog::default_logger()->set_level(spdlog::level::from_str(settings_->log.level));
+  if (gateway_) gateway_->reload(settings_);
+  if (control_) control_->reload(settings_);
+  admin_->reload(settings_);
+  spdlog::info("reload: {}",
+               plan.applied.empty() ? "nothing has changed" : "changed: " + joined(plan.applied));
+  if (!plan.ignored.empty())
+    spdlog::warn("reload: needs a restart, ignored until then: {}", joined(plan.ignored));
+}
+
+}  // namespace alcove
