@@ -118,7 +118,7 @@ Awaitable<Result<Pod>> LocalOwner::start(PodSpec spec) {
 
 // From nothing to an answering pod. What it has begun when it fails, end() takes back.
 Awaitable<Result<void>> LocalOwner::launch(PodPtr pod, PodSpec spec) {
-  const SteadyTime deadline = SteadyClock::now() + spec.app.start_timeout;
+  const SteadyTime begun = SteadyClock::now();
   const Result<Endpoint> endpoint = addresses_.take(spec.app.port);
   if (!endpoint) co_return endpoint.error();
   pod->record.endpoint = *endpoint;
@@ -152,9 +152,8 @@ Awaitable<Result<void>> LocalOwner::launch(PodPtr pod, PodSpec spec) {
   if (pod->stopping) co_return Error{Errc::cancelled, "it was stopped while it started"};
 
   pod->check = std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path);
-  const Millis left = std::max(Millis{1}, std::chrono::duration_cast<Millis>(deadline - SteadyClock::now()));
   const std::shared_ptr<ReadyCheck> check = pod->check;
-  const Result<void> ready = co_await ReadyCheck::run(check, left);
+  const Result<void> ready = co_await ReadyCheck::run(check, begun, spec.app.start_timeout);
   pod->check.reset();
   if (pod->stopping) co_return Error{Errc::cancelled, "it was stopped while it started"};
   if (pod->gone)

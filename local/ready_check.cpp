@@ -38,8 +38,8 @@ ReadyCheck::ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_p
       pause_(executor),
       limit_(executor) {}
 
-Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, Millis most) {
-  const SteadyTime deadline = SteadyClock::now() + most;
+Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, SteadyTime begun, Millis most) {
+  const SteadyTime deadline = begun + most;
   Millis pause = kFirstPause;
   for (;;) {
     if (self->cancelled_) co_return Error{Errc::cancelled, "the check was given up"};

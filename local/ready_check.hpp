@@ -18,7 +18,8 @@ class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
  public:
   ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path);
 
-  static Awaitable<Result<void>> run(std::shared_ptr<ReadyCheck> self, Millis most);
+  // Until `begun` + `most`: the time that the start may take in all, which its reason names.
+  static Awaitable<Result<void>> run(std::shared_ptr<ReadyCheck> self, SteadyTime begun, Millis most);
   void cancel();
 
  private:

@@ -97,7 +97,7 @@ Awaitable<Result<Pod>> StaticRuntime::start(PodSpec spec) {
   const std::shared_ptr<ReadyCheck> check =
       std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path);
   lent->check = check;
-  const Result<void> ready = co_await ReadyCheck::run(check, spec.app.start_timeout);
+  const Result<void> ready = co_await ReadyCheck::run(check, SteadyClock::now(), spec.app.start_timeout);
   lent->check.reset();
   if (lent->returned) {
     lent->error = Error{Errc::cancelled, "it was stopped while it started"};

@@ -1,0 +1,108 @@
+#include "local/ready_check.hpp"
+
+#include "tests/support/run_awaitable.hpp"
+
+#include <boost/asio/detached.hpp>
+#include <boost/asio/write.hpp>
+
+namespace alcove {
+namespace {
+
+// Answers every connection with `answer`; an empty one is never sent.
+Awaitable<void> serve(Acceptor& acceptor, std::string answer) {
+  std::vector<Socket> silent;
+  for (;;) {
+    auto [ec, socket] = co_await acceptor.async_accept(kTuple);
+    if (ec) co_return;
+    if (answer.empty()) {
+      silent.push_back(std::move(socket));
+      continue;
+    }
+    std::array<char, 512> request;
+    auto [read_ec, n] = co_await socket.async_read_some(asio::buffer(request), kTuple);
+    if (read_ec) continue;
+    auto [write_ec, m] = co_await asio::async_write(socket, asio::buffer(answer), kTuple);
+    if (write_ec) continue;
+  }
+}
+
+class ReadyCheckTest : public testing::Test {
+ protected:
+  asio::io_context context{1};
+  Acceptor acceptor{context.get_executor(), Endpoint(asio::ip::address_v4::loopback(), 0)};
+
+  void answer(std::string text) {
+    asio::co_spawn(context.get_executor(), serve(acceptor, std::move(text)), asio::detached);
+  }
+  Result<void> check(std::string path, Millis most = Millis{300}) {
+    const auto ready =
+        std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(), std::move(path));
+    return test::run(context, ReadyCheck::run(ready, SteadyClock::now(), most)).value();
+  }
+  void TearDown() override { acceptor.close(); }
+};
+
+TEST_F(ReadyCheckTest, pod_that_accepts_is_ready_when_no_path_is_given) {
+  EXPECT_TRUE(check(""));
+}
+
+TEST_F(ReadyCheckTest, answer_below_500_is_ready) {
+  answer("HTTP/1.1 404 Not Found\r\n\r\n");
+  EXPECT_TRUE(check("/health"));
+}
+
+TEST_F(ReadyCheckTest, answer_of_500_or_more_is_not_ready_and_named) {
+  answer("HTTP/1.1 503 Service Unavailable\r\n\r\n");
+  const Result<void> result = check("/health");
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Errc::timeout);
+  EXPECT_NE(result.error().text.find("GET /health was answered with 503"), std::string::npos)
+      << result.error().text;
+}
+
+TEST_F(ReadyCheckTest, pod_that_speaks_something_else_is_not_ready) {
+  answer("SSH-2.0-OpenSSH_9.2\r\n");
+  const Result<void> result = check("/");
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().text.find("not in HTTP"), std::string::npos);
+}
+
+TEST_F(ReadyCheckTest, pod_that_accepts_and_says_nothing_does_not_hold_the_check_beyond_its_time) {
+  answer("");
+  const SteadyTime begun = SteadyClock::now();
+  EXPECT_FALSE(check("/"));
+  EXPECT_LT(SteadyClock::now() - begun, Millis{3'000});
+}
+
+TEST_F(ReadyCheckTest, nobody_listening_is_a_timeout_that_says_so) {
+  const Endpoint endpoint = acceptor.local_endpoint();
+  acceptor.close();
+  const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), endpoint, "");
+  const Result<void> result =
+      test::run(context, ReadyCheck::run(ready, SteadyClock::now(), Millis{200})).value();
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().text.find("refused"), std::string::npos) << result.error().text;
+}
+
+TEST_F(ReadyCheckTest, cancel_ends_it_at_once_in_whatever_step) {
+  answer("");
+  for (const char* path : {"", "/"}) {
+    const Endpoint endpoint =
+        *path == '\0' ? Endpoint(asio::ip::make_address("127.96.0.9"), 1) : acceptor.local_endpoint();
+    const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), endpoint, path);
+    bool done = false;
+    asio::co_spawn(context.get_executor(), ReadyCheck::run(ready, SteadyClock::now(), Millis{60'000}),
+                   [&](const std::exception_ptr&, const Result<void>& result) {
+                     done = true;
+                     EXPECT_EQ(result.error().code, Errc::cancelled);
+                   });
+    const SteadyTime begun = SteadyClock::now();
+    test::run_until(context, [&] { return SteadyClock::now() - begun > Millis{30}; });
+    ready->cancel();
+    EXPECT_TRUE(test::run_until(
+        context, [&] { return done; }, Millis{1'000}));
+  }
+}
+
+}  // namespace
+}  // namespace alcove

@@ -1,0 +1,153 @@
+#include "local/state_dir.hpp"
+
+#include "local/log_file.hpp"
+#include "tests/support/local_bench.hpp"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace alcove {
+namespace {
+
+namespace fs = std::filesystem;
+
+class StateDirTest : public testing::Test {
+ protected:
+  test::TemporaryDirectory directory;
+  PodName name{SessionKey("demo", "ada"), 1};
+
+  std::unique_ptr<StateDir> open() { return std::move(StateDir::open(directory.path()).value()); }
+  PodRecord record() const {
+    PodRecord r;
+    r.name = name;
+    r.app = "demo";
+    r.user = "ada \"quoted\" \xc3\xa9";
+    r.uid = "local-x-1";
+    r.endpoint = parse_endpoint("127.96.1.2:8080").value();
+    r.leader = {4242, 999};
+    r.boot_id = boot_id();
+    r.ready = true;
+    return r;
+  }
+};
+
+TEST_F(StateDirTest, record_comes_back_as_it_was_written) {
+  const PodRecord before = record();
+  const auto back = record_from_json(to_json(before));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->name, before.name);
+  EXPECT_EQ(back->user, before.user);
+  EXPECT_EQ(back->uid, before.uid);
+  EXPECT_EQ(back->endpoint, before.endpoint);
+  EXPECT_EQ(back->leader.pid, before.leader.pid);
+  EXPECT_EQ(back->leader.start_time, before.leader.start_time);
+  EXPECT_EQ(back->ready, true);
+}
+
+TEST_F(StateDirTest, torn_or_foreign_records_are_no_records) {
+  const std::string text = to_json(record());
+  EXPECT_FALSE(record_from_json(text.substr(0, text.size() / 2)));
+  EXPECT_FALSE(record_from_json("[]"));
+  EXPECT_FALSE(record_from_json("{\"key\": 5}"));
+  EXPECT_FALSE(record_from_json(""));
+}
+
+TEST_F(StateDirTest, end_of_a_pod_takes_its_record_and_directory_and_keeps_its_log) {
+  auto dir = open();
+  ASSERT_TRUE(dir->make_working_directory(name));
+  std::ofstream(dir->working_directory(name) + "/file") << "x";
+  ASSERT_TRUE(dir->write(record()));
+  LogWriter(dir->log_stem(name), 4'096).write("said\n");
+  EXPECT_EQ(dir->records().size(), 1U);
+  dir->remove(name);
+  EXPECT_TRUE(dir->records().empty());
+  EXPECT_FALSE(fs::exists(dir->working_directory(name)));
+  EXPECT_EQ(read_log(dir->log_stem(name), 0, 100)->text, "said\n");
+}
+
+TEST_F(StateDirTest, directory_that_the_app_made_unreadable_goes_too) {
+  auto dir = open();
+  ASSERT_TRUE(dir->make_working_directory(name));
+  fs::create_directories(dir->working_directory(name) + "/locked/in");
+  ::chmod((dir->working_directory(name) + "/locked").c_str(), 0);
+  dir->remove(name);
+  dir.reset();  // waits for the removal
+  EXPECT_TRUE(fs::is_empty(directory.path() + "/trash"));
+}
+
+TEST_F(StateDirTest, only_the_last_logs_of_a_session_are_kept) {
+  auto dir = open();
+  for (Generation generation = 1; generation <= 6; ++generation) {
+    const PodName pod{name.key, generation};
+    ASSERT_TRUE(dir->make_working_directory(pod));
+    LogWriter(dir->log_stem(pod), 4'096).write("said\n");
+    const std::string file = dir->log_stem(pod) + ".0.log";
+    fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(10 - generation));
+    dir->remove(pod);
+  }
+  EXPECT_EQ(dir->latest_log(name.key), 6U);
+  EXPECT_FALSE(read_log(dir->log_stem({name.key, 3}), 0, 10));
+  EXPECT_TRUE(read_log(dir->log_stem({name.key, 4}), 0, 10));
+}
+
+TEST_F(StateDirTest, new_pod_of_an_old_name_begins_with_an_empty_log) {
+  auto dir = open();
+  ASSERT_TRUE(dir->make_working_directory(name));
+  LogWriter(dir->log_stem(name), 4'096).write("of an earlier life\n");
+  dir->remove(name);
+  ASSERT_TRUE(dir->make_working_directory(name));
+  EXPECT_FALSE(read_log(dir->log_stem(name), 0, 100));
+}
+
+TEST_F(StateDirTest, second_owner_is_told_the_pid_of_the_first) {
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  const pid_t first = ::fork();
+  if (first == 0) {
+    auto dir = open();
+    const bool locked = dir->lock().has_value();
+    [[maybe_unused]] const ssize_t n = ::write(pipe_ends[1], &locked, 1);
+    for (;;) ::pause();
+  }
+  char locked = 0;
+  ASSERT_EQ(::read(pipe_ends[0], &locked, 1), 1);
+  ASSERT_EQ(locked, 1);
+  auto dir = open();
+  EXPECT_TRUE(dir->has_owner());
+  const Result<void> refused = dir->lock();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find("pid " + std::to_string(first)), std::string::npos)
+      << refused.error().text;
+  EXPECT_NE(refused.error().text.find(directory.path()), std::string::npos);
+  ::kill(first, SIGKILL);
+  ::waitpid(first, nullptr, 0);
+  EXPECT_FALSE(dir->has_owner());
+  EXPECT_TRUE(dir->lock());
+  ::close(pipe_ends[0]);
+  ::close(pipe_ends[1]);
+}
+
+TEST_F(StateDirTest, uids_say_which_directory_they_come_from) {
+  auto dir = open();
+  const std::string uid = dir->new_uid();
+  EXPECT_NE(uid, dir->new_uid());
+  EXPECT_TRUE(dir->is_ours(uid));
+  dir.reset();
+  EXPECT_TRUE(open()->is_ours(uid)) << "the directory's name for itself lasts";
+  test::TemporaryDirectory other;
+  EXPECT_FALSE(StateDir::open(other.path()).value()->is_ours(uid));
+}
+
+TEST_F(StateDirTest, directory_that_cannot_be_made_is_named_with_the_setting) {
+  std::ofstream(directory.path() + "/file") << "x";
+  const auto refused = StateDir::open(directory.path() + "/file/below");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find("runtime.local.directory"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace alcove
