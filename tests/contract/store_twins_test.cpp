@@ -44,7 +44,8 @@ class StoreTwins : public ::testing::TestWithParam<unsigned> {
  protected:
   StoreTwins() : random_(GetParam()) {
     RedisStoreSettings settings = shared_redis().settings();
-    settings.prefix = "twins" + std::to_string(GetParam());
+    static int count = 0;
+    settings.prefix = "twins" + std::to_string(++count);
     memory_ = make_memory_store(std::make_shared<MemoryBackend>(), io_.get_executor());
     redis_ = make_redis_store(settings, io_);
     memory_->subscribe(&memory_heard_);
