@@ -119,7 +119,7 @@ Awaitable<bool> ClientConn::handshake(asio::ssl::context& context) {
 }
 
 Awaitable<std::size_t> ClientConn::read_head() {
-  const TimeoutSettings& timeouts = worker.settings->timeouts;
+  const TimeoutSettings timeouts = worker.settings->timeouts;  // a copy: a reload frees the settings
   std::size_t line = 0;
   std::size_t end = 0;
   bool started = false;
