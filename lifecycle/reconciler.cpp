@@ -84,6 +84,10 @@ void Reconciler::on_gap() {
 Awaitable<Result<void>> Reconciler::round() {
   const Result<std::vector<Session>> records = co_await all_records();
   if (!records) co_return records.error();
+  // A runtime that only knows what it was told (static) must have been told before its list can say what is
+  // missing.
+  for (const Session& record : *records)
+    if (served(record.state) || record.state == State::stopping) runtime_.adopted(record);
   const Result<std::vector<Pod>> pods = co_await runtime_.list();
   if (!pods) co_return pods.error();
 

@@ -33,6 +33,7 @@ class FakeRuntime final : public Runtime {
   std::size_t most_stops_at_once = 0;
   Millis stop_takes{0};
   std::vector<Session> adopted_sessions;
+  bool adopts = false;  // as the static runtime: what it is told of is there
   std::vector<PodName> released_pods;
   std::vector<Pod> pods;
 
@@ -100,7 +101,11 @@ class FakeRuntime final : public Runtime {
   Awaitable<Result<std::vector<Pod>>> list() override { co_return pods; }
   void on_exit(std::function<void(const PodExit&)> handler) override { on_exit_ = std::move(handler); }
   Awaitable<Result<LogChunk>> logs(LogRequest) override { co_return LogChunk{}; }
-  void adopted(const Session& session) override { adopted_sessions.push_back(session); }
+  void adopted(const Session& session) override {
+    adopted_sessions.push_back(session);
+    if (adopts && pod_of(session.key.text()) == nullptr)
+      add_pod(session.key.text(), session.generation, session.pod_uid);
+  }
   void released(const PodName& name) override { released_pods.push_back(name); }
   bool sees(const Session& session) const override { return !foreign.contains(session.pod_uid); }
   Awaitable<void> shut_down() override {

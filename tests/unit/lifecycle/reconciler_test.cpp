@@ -89,6 +89,13 @@ TEST_F(ReconcilerTest, record_and_pod_that_agree_are_left_alone) {
   EXPECT_EQ(runtime.stopped, 0U);
 }
 
+TEST_F(ReconcilerTest, runtime_that_only_knows_what_it_is_told_is_told_before_its_pods_are_missed) {
+  runtime.adopts = true;
+  make_ready("demo/ada", "uid-1");
+  round();
+  EXPECT_EQ(state("demo/ada"), State::ready);
+}
+
 TEST_F(ReconcilerTest, record_of_a_pod_that_another_runtime_runs_is_not_judged) {
   make_ready("demo/ada", "uid-elsewhere");
   runtime.foreign.insert("uid-elsewhere");
