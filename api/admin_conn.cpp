@@ -187,7 +187,7 @@ Awaitable<Reply> AdminConn::reply_to(const Request& request) {
 Reply AdminConn::ready() const {
   nlohmann::json checks = nlohmann::json::object();
   bool all = true;
-  for (const ReadyCheck& check : server_.parts_.checks) {
+  for (const Readiness& check : server_.parts_.checks) {
     const auto fault = check.fault();
     checks[check.name] = fault ? *fault : "ok";
     all = all && !fault;

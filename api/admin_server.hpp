@@ -24,7 +24,7 @@ namespace alcove {
 
 class AdminConn;
 
-struct ReadyCheck {
+struct Readiness {
   std::string name;                                   // "gateway", "store"
   std::function<std::optional<std::string>()> fault;  // empty: ready; else what is missing. Any thread
 };
@@ -35,7 +35,7 @@ class AdminServer {
     SettingsPtr settings;
     Store* store = nullptr;     // on the same io_context, outlives the server
     LogSource* logs = nullptr;  // nullptr: this process runs no pods
-    std::vector<ReadyCheck> checks;
+    std::vector<Readiness> checks;
     std::vector<std::shared_ptr<prometheus::Collectable>> metrics;
     bool count_sessions = false;  // with the metrics: one process of a house does it
   };
