@@ -103,7 +103,7 @@ struct LimitSettings {
   std::uint32_t connections_per_address = 2'000;
   std::uint32_t requests_per_connection = 0;  // 0: no limit
   std::uint32_t holds = 5'000;                // in all
-  std::uint32_t holds_per_user = 64;
+  std::uint32_t holds_per_user = 256;
   std::uint32_t body_rate = 256;  // least bytes a second of a request body, over 10 s
 
   bool operator==(const LimitSettings&) const = default;

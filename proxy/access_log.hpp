@@ -1,6 +1,6 @@
-// Access log: one line per exchange, made by the worker into its own buffer and handed to one writer thread for all.
-// Step 11 of the way of a request. When the writer cannot keep up, lines are dropped and counted, never waited for.
-// Text from outside is escaped; never a cookie, a token, or a query string's value.
+// Access log: one line per exchange, made by the worker into its own buffer and handed to one writer thread
+// for all. Step 11 of the way of a request. When the writer cannot keep up, lines are dropped and counted,
+// never waited for. Text from outside is escaped; never a cookie, a token, or a query string's value.
 #pragma once
 
 #include "base/time.hpp"
@@ -15,7 +15,7 @@ namespace alcove::proxy {
 
 struct AccessLine {
   std::string_view request_id;
-  std::string_view client;   // address
+  std::string_view client;  // address
   std::string_view method;
   std::string_view host;
   std::string_view path;     // without query

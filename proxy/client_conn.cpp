@@ -81,7 +81,7 @@ void ClientConn::on_tick(SteadyTime now, Millis since) {
 void ClientConn::on_drain(SteadyTime now, Millis spread) {
   std::uniform_int_distribution<Millis::rep> moment(0, spread.count());
   if (tunnel_) leave_at_ = now + Millis{moment(worker.random)};
-  if (!between_requests_) return;
+  if (!between_requests_ || requests == 0) return;
   expired_ = true;
   cancel();
 }
@@ -133,7 +133,7 @@ Awaitable<std::size_t> ClientConn::read_head() {
       set_between_requests(false);
       switch (find_head_end(in.view(), line, end)) {
         case HeadScan::complete:
-          if (end <= worker.settings->limits.head_bytes) co_return end;
+          if (end <= most_head_bytes()) co_return end;
           co_await refuse_head(true);
           co_return 0;
         case HeadScan::malformed:
@@ -142,14 +142,15 @@ Awaitable<std::size_t> ClientConn::read_head() {
         case HeadScan::incomplete:
           break;
       }
-      if (in.size() >= worker.settings->limits.head_bytes) {
+      if (in.size() >= most_head_bytes()) {
         co_await refuse_head(true);
         co_return 0;
       }
       in.compact();
     } else {
       in.release_if_empty();
-      if (worker.draining()) co_return 0;
+      // A connection that was opened while we still accept is owed its answer.
+      if (worker.draining() && requests > 0) co_return 0;
       limit(timeouts.client_idle);
       set_between_requests(true);
       // Plain connections wait for readiness first, so that an idle one holds no buffer.
@@ -163,6 +164,7 @@ Awaitable<std::size_t> ClientConn::read_head() {
     if (n == 0) {
       if (expired() && started) {
         const Failure late{Side::client, Phase::head, 408, "the request head took too long", 0};
+        refused_ = true;
         co_await Exchange::refuse(*this, late);
       }
       co_return 0;
@@ -170,8 +172,14 @@ Awaitable<std::size_t> ClientConn::read_head() {
   }
 }
 
+// The buffers are as large as the limit was at start: a limit raised by a reload counts up to that.
+std::size_t ClientConn::most_head_bytes() const {
+  return std::min<std::size_t>(worker.settings->limits.head_bytes, worker.buffers.block_bytes());
+}
+
 Awaitable<void> ClientConn::refuse_head(bool oversized) {
-  const HeadLimits limits{worker.settings->limits.head_bytes, worker.settings->limits.head_fields};
+  refused_ = true;
+  const HeadLimits limits{static_cast<std::uint32_t>(most_head_bytes()), worker.settings->limits.head_fields};
   const Failure failure =
       oversized
           ? oversized_head(in.view(), limits)
@@ -180,18 +188,24 @@ Awaitable<void> ClientConn::refuse_head(bool oversized) {
   co_await Exchange::refuse(*this, failure);
 }
 
+// Says over TLS that this is the end, so that the client can tell it from a cut. Its own end is not waited
+// for long.
+Awaitable<void> ClientConn::end_tls() {
+  limit(worker.settings->timeouts.linger);
+  co_await stream.tls().async_shutdown(kTuple);
+}
+
 // What the client still sends is read and dropped for a while, so that the answer is not lost to a reset
 // (rule 24).
 Awaitable<void> ClientConn::linger() {
-  error_code ignored;
-  if (!stream.is_tls()) stream.socket().shutdown(Socket::shutdown_send, ignored);
-  const SteadyTime until = worker.now() + worker.settings->timeouts.linger;
-  limit_at(until);
+  error_code ec;
+  stream.socket().shutdown(Socket::shutdown_send, ec);
+  limit(worker.settings->timeouts.linger);
   while (!gone_ && !expired_) {
     in.consume(in.size());
-    error_code ec;
-    const std::size_t n = co_await receive(ec);
-    if (n == 0) break;
+    char* const space = in.space();
+    auto [failed, n] = co_await stream.socket().async_read_some(asio::buffer(space, in.space_size()), kTuple);
+    if (failed || n == 0) break;
   }
 }
 
@@ -203,27 +217,26 @@ Awaitable<void> ClientConn::run(std::shared_ptr<asio::ssl::context> tls) {
     const bool shaken = co_await handshake(*tls);
     if (!shaken) co_return;
   }
-  bool polite = false;
+  bool polite = true;
+  bool unread = false;  // bytes may still come that nobody will answer
   for (;;) {
     const std::size_t head_size = co_await read_head();
     if (head_size == 0) {
-      polite = !in.empty();
+      unread = refused_;
       break;
     }
     ++requests;
     Exchange exchange(*this);
     const Exchange::After after = co_await exchange.run(head_size);
     watch_client(false);
-    if (after != Exchange::After::keep_alive) {
-      polite = after == Exchange::After::close;
-      break;
-    }
+    if (after == Exchange::After::keep_alive) continue;
+    polite = after == Exchange::After::close;
+    unread = polite;
+    break;
   }
-  if (polite) co_await linger();
-  if (stream.is_tls() && !gone_ && !expired_) {
-    limit(worker.settings->timeouts.linger);
-    co_await stream.tls().async_shutdown(kTuple);
-  }
+  clear_too_slow();
+  if (polite && stream.is_tls() && !gone_) co_await end_tls();
+  if (unread && !gone_) co_await linger();
   stream.socket().shutdown(Socket::shutdown_both, ignored);
   stream.socket().close(ignored);
 }

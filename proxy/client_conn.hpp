@@ -71,6 +71,7 @@ class ClientConn : public ConnHook {
     Millis waited{0};
   } upload_rate;
   bool too_slow() const { return too_slow_; }
+  void clear_too_slow() { too_slow_ = false; }
 
   void on_tick(SteadyTime now, Millis since);
   // Idle: closes now. A tunnel: at a moment of its own within `spread`, so that not all come back at once.
@@ -88,6 +89,8 @@ class ClientConn : public ConnHook {
   Awaitable<bool> handshake(asio::ssl::context& context);
   Awaitable<std::size_t> read_head();  // its size; 0: nothing more to do here
   Awaitable<void> refuse_head(bool oversized);
+  std::size_t most_head_bytes() const;
+  Awaitable<void> end_tls();
   Awaitable<void> linger();
   bool client_has_left();
 
@@ -99,6 +102,7 @@ class ClientConn : public ConnHook {
   bool gone_ = false;
   bool too_slow_ = false;
   bool between_requests_ = false;
+  bool refused_ = false;  // answered a head that could not be read: linger
   bool tunnel_ = false;
   SteadyTime leave_at_ = SteadyTime::max();
 };

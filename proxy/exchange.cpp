@@ -226,6 +226,18 @@ void Exchange::write_pod_head(const Route& route) {
   write_request_head(head, rules, pod_head_);
 }
 
+// A polling path is no sign of a user: it uses the pod that runs, but neither rescues nor starts one.
+Awaitable<std::optional<Failure>> Exchange::find_quietly() {
+  if (key_.empty()) co_return Failure{Side::alcove, Phase::lookup, 503, "the pod is not reachable now", 5};
+  auto session = co_await worker_.store->lookup(key_);
+  if (!session) co_return Failure{Side::store, Phase::lookup, 503, session.error().text, 5};
+  if (session->state != State::ready)
+    co_return Failure{Side::alcove, Phase::lookup, 503, "no pod runs, and this path does not start one", 5};
+  source_ = "store";
+  use_route(worker_.routes.insert(session->key, session->generation, session->endpoint, session->pod_uid));
+  co_return std::nullopt;
+}
+
 // Step 6. Waits for the pod: until it is ready, its start has failed, the deadline, or the client leaves.
 Awaitable<Exchange::Held> Exchange::hold() {
   WorkerMetrics& metrics = worker_.metrics;
@@ -328,11 +340,27 @@ Awaitable<std::unique_ptr<PodConn>> Exchange::connect() {
   co_return pod;
 }
 
+// Refused is not dead, and dead is soon known to the store: drop the route, wait a little, ask again. False:
+// it is time to give up.
+Awaitable<bool> Exchange::dial_again_later(Millis& pause) {
+  if (key_.empty()) key_ = route_->key;
+  worker_.resolver.suspect(*route_);
+  use_route(nullptr);
+  if (SteadyClock::now() + pause >= hold_until_) co_return false;
+  Timer timer(worker_.io.get_executor(), pause);
+  co_await timer.async_wait(kTuple);
+  pause = std::min(pause * 2, Millis{500});
+  co_return true;
+}
+
 // Steps 6 to 8, again while the pod turns out to have gone and nothing has been lost.
 Awaitable<Exchange::After> Exchange::serve_from_pod() {
   hold_until_ = began_ + app_->hold_timeout;
   Millis pause{10};
   for (;;) {
+    if (route_ == nullptr && facts_.quiet) {
+      if (auto failure = co_await find_quietly()) co_return co_await answer(std::move(*failure));
+    }
     if (route_ == nullptr) {
       const Held held = co_await hold();
       if (held == Held::answered) co_return last_after_;
@@ -340,15 +368,9 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
     std::unique_ptr<PodConn> pod = co_await connect();
     if (conn_.gone()) co_return co_await answer({Side::client, Phase::dial, 0, "the client has left", 0});
     if (pod == nullptr) {
-      // Refused is not dead, and dead is soon known to the store: drop the route, wait a little, ask again.
-      if (key_.empty()) key_ = route_->key;
-      worker_.resolver.suspect(*route_);
-      use_route(nullptr);
-      if (SteadyClock::now() + pause >= hold_until_)
+      const bool again = co_await dial_again_later(pause);
+      if (!again)
         co_return co_await answer({Side::pod, Phase::dial, 502, "the pod cannot be connected to", 0});
-      Timer timer(worker_.io.get_executor(), pause);
-      co_await timer.async_wait(kTuple);
-      pause = std::min(pause * 2, Millis{500});
       continue;
     }
     if (from_hold_) {
@@ -360,9 +382,16 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
       Relay relay(*this, *pod);
       outcome = co_await relay.run();
     }
-    if (outcome.retry && tries_ < kMostTries) {
+    if (outcome.retry && (!reused_ || stale_connections_ < kMostStale)) {
       worker_.metrics.retries.add();
-      continue;
+      if (reused_) {
+        ++stale_connections_;
+        continue;
+      }
+      // Accepted and closed before a byte was sent: a pod that is not quite there yet, or no more.
+      pod.reset();
+      const bool again = co_await dial_again_later(pause);
+      if (again) continue;
     }
     if (outcome.failure && !outcome.answered) co_return co_await answer(std::move(*outcome.failure));
     if (outcome.failure) {
@@ -383,6 +412,27 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
   }
 }
 
+BodyReader::Piece Exchange::take_body() {
+  const BodyReader::Piece piece = upload_.next(conn_.in);
+  taken_ = piece.raw;
+  if (piece.bad) upload_cut_ = true;
+  return piece;
+}
+
+void Exchange::consume_body() {
+  conn_.in.consume(taken_);
+  taken_ = 0;
+}
+
+// What is here of a body that nobody wants. If that is all of it, the connection can go on.
+void Exchange::drop_body() {
+  consume_body();
+  while (!upload_.done() && !upload_cut_ && !conn_.in.empty()) {
+    take_body();
+    consume_body();
+  }
+}
+
 bool Exchange::can_keep_alive() const {
   const std::uint32_t most = settings_->limits.requests_per_connection;
   return facts_.keep_alive && !worker_.draining() && (most == 0 || conn_.requests < most);
@@ -392,7 +442,7 @@ ReplyContext Exchange::reply_context() const {
   ReplyContext context;
   context.request_id = {id_.data(), id_.size()};
   context.http11 = facts_.http11;
-  context.keep_alive = can_keep_alive() && upload_.done();
+  context.keep_alive = can_keep_alive() && request_read();
   context.head_only = facts_.head_only;
   context.html = facts_.html;
   return context;
@@ -420,11 +470,7 @@ Awaitable<Exchange::After> Exchange::answer(Failure failure) {
 // Sends an answer of our own. What is already here of the request's body is dropped; if that was all, the
 // connection can go on.
 Awaitable<Exchange::After> Exchange::reply(Reply own) {
-  while (!upload_.done() && !conn_.in.empty()) {
-    const BodyReader::Piece piece = upload_.next(conn_.in);
-    if (piece.bad || piece.raw == 0) break;
-    conn_.in.consume(piece.raw);
-  }
+  drop_body();
   own_reply_ = true;
   status_ = own.status;
   worker_.metrics.own_replies.add();

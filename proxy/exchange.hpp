@@ -62,12 +62,20 @@ class Exchange {
   std::optional<Failure> enter_environment(const Route& route, const Principal& principal);
   void write_pod_head(const Route& route);
   Awaitable<std::optional<Failure>> check_environment();
-  Awaitable<Held> hold();                         // step 6
-  Awaitable<After> serve_from_pod();              // steps 6 to 8
+  Awaitable<std::optional<Failure>> find_quietly();
+  Awaitable<Held> hold();             // step 6
+  Awaitable<After> serve_from_pod();  // steps 6 to 8
+  Awaitable<bool> dial_again_later(Millis& pause);
   Awaitable<std::unique_ptr<PodConn>> connect();  // step 7
   Awaitable<After> answer(Failure failure);
   Awaitable<After> reply(Reply reply);
   bool can_keep_alive() const;
+  // The request's body goes through these two, wherever it goes: a piece that was taken and not consumed must
+  // neither be decoded twice nor be read as the next request.
+  BodyReader::Piece take_body();
+  void consume_body();
+  bool request_read() const { return upload_.done() && taken_ == 0 && !upload_cut_; }
+  void drop_body();
   ReplyContext reply_context() const;
   void use_route(RoutePtr route);
   void log();
@@ -85,6 +93,8 @@ class Exchange {
   bool environment_ = false;  // the record decides whether this user may enter
   std::string pod_head_;      // the rewritten head, ready to be sent
   BodyReader upload_{BodyFraming{}};
+  std::size_t taken_ = 0;    // raw bytes at the front of conn_.in that belong to the piece taken last
+  bool upload_cut_ = false;  // the body was not passed on to its end
   RoutePtr route_;
   bool in_flight_ = false;  // counted in the route
   bool from_hold_ = false;
@@ -102,6 +112,7 @@ class Exchange {
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint32_t tries_ = 0;
+  std::uint32_t stale_connections_ = 0;
   bool reused_ = false;
   std::int64_t hold_us_ = -1;
   std::int64_t dial_us_ = -1;

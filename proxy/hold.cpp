@@ -35,13 +35,14 @@ struct WaitingRooms::Room {
   }
 
   AcquireRequest request;
-  Session session;  // as last heard
+  Session session;  // as last heard from the store
   std::list<Seat*> seats;
   std::string store_problem;
-  Event retry;  // wakes the pause between two tries to reach the store
+  Event retry;            // wakes the pause between two tries to reach the store
+  bool answered = false;  // the store's answer stands until a push
   bool asking = false;
-  bool ask_again = false;  // a gap, or the session went away, while the answer was on its way
-  bool closed = false;     // settled: nobody enters any more
+  bool ask_again = false;  // a push came while the answer was on its way: nobody knows which is younger
+  bool closed = false;     // settled or left by all: nobody enters any more
 };
 
 Failure failed_start(const std::string& reason, WallTime retry_at) {
@@ -54,17 +55,19 @@ WaitingRooms::WaitingRooms(Executor executor, Store& store, RouteCache& routes)
 WaitingRooms::~WaitingRooms() = default;
 
 WaitingRooms::Seat::Seat(WaitingRooms& rooms, AcquireRequest request)
-    : room_(rooms.enter(std::move(request))), event_(rooms.executor_) {
+    : rooms_(rooms), room_(rooms.enter(std::move(request))), event_(rooms.executor_) {
   place_ = room_->seats.insert(room_->seats.end(), this);
-  if (rooms.stopping_)
+  if (rooms_.stopping_)
     failure_ = Failure{Side::alcove, Phase::hold, 503, "this gateway is shutting down", 1};
-  else
-    rooms.ask(room_);
+  else if (!room_->answered)
+    rooms_.ask(room_);
 }
 
 WaitingRooms::Seat::~Seat() {
   room_->seats.erase(place_);
-  if (room_->seats.empty()) room_->retry.notify();
+  if (!room_->seats.empty()) return;
+  rooms_.close(room_);
+  room_->retry.notify();
 }
 
 Awaitable<void> WaitingRooms::Seat::wait(SteadyTime until) {
@@ -84,17 +87,25 @@ std::shared_ptr<WaitingRooms::Room> WaitingRooms::enter(AcquireRequest request) 
   return room;
 }
 
+void WaitingRooms::close(const std::shared_ptr<Room>& room) {
+  room->closed = true;
+  const auto found = rooms_.find(room->request.key);
+  if (found != rooms_.end() && found->second == room) rooms_.erase(found);
+}
+
 void WaitingRooms::ask(const std::shared_ptr<Room>& room) {
-  if (room->asking || room->session.state != State::absent) return;
+  room->answered = false;
+  room->ask_again = room->asking;
+  if (room->asking) return;
   room->asking = true;
   asio::co_spawn(executor_, asking(room), asio::detached);
 }
 
-// Asks until the store has answered or nobody waits any more. What the session does after that comes by push.
+// Asks until the store has answered and nothing has been heard meanwhile, or nobody waits any more.
 Awaitable<void> WaitingRooms::asking(std::shared_ptr<Room> room) {
   Backoff backoff(Millis{50}, Millis{2'000});
   std::minstd_rand random(static_cast<unsigned>(SteadyClock::now().time_since_epoch().count()));
-  while (!room->closed && !stopping_ && !room->seats.empty()) {
+  while (!room->closed && !stopping_) {
     room->ask_again = false;
     AcquireRequest request = room->request;
     auto session = co_await store_.acquire(std::move(request));
@@ -103,9 +114,9 @@ Awaitable<void> WaitingRooms::asking(std::shared_ptr<Room> room) {
       room->store_problem.clear();
       backoff.reset();
       if (room->ask_again) continue;
+      room->answered = true;
       heard(room, *session);
-      if (room->session.state != State::absent) break;
-      continue;
+      break;
     }
     room->store_problem = session.error().text;
     if (session.error().code == Errc::invalid || session.error().code == Errc::internal) {
@@ -115,21 +126,16 @@ Awaitable<void> WaitingRooms::asking(std::shared_ptr<Room> room) {
     co_await room->retry.wait_until(SteadyClock::now() + backoff.next(random));
   }
   room->asking = false;
-  if (room->seats.empty() && !room->closed) {
-    room->closed = true;
-    const auto found = rooms_.find(room->request.key);
-    if (found != rooms_.end() && found->second == room) rooms_.erase(found);
-  }
 }
 
 void WaitingRooms::heard(const std::shared_ptr<Room>& room, const Session& session) {
-  // A push may have overtaken the answer: an older generation is no news.
-  if (session.generation < room->session.generation) return;
   room->session = session;
   switch (session.state) {
-    case State::ready:
-      settle(room, routes_.insert(session.key, session.generation, session.endpoint, session.pod_uid), {});
+    case State::ready: {
+      RoutePtr route = routes_.insert(session.key, session.generation, session.endpoint, session.pod_uid);
+      settle(room, std::move(route), {});
       break;
+    }
     case State::failed:
       settle(room, nullptr, failed_start(session.reason, session.retry_at));
       break;
@@ -139,9 +145,7 @@ void WaitingRooms::heard(const std::shared_ptr<Room>& room, const Session& sessi
 }
 
 void WaitingRooms::settle(const std::shared_ptr<Room>& room, RoutePtr route, std::optional<Failure> failure) {
-  room->closed = true;
-  const auto found = rooms_.find(room->request.key);
-  if (found != rooms_.end() && found->second == room) rooms_.erase(found);
+  close(room);
   const SteadyTime now = SteadyClock::now();
   for (Seat* seat : room->seats) {
     seat->route_ = route;
@@ -151,44 +155,39 @@ void WaitingRooms::settle(const std::shared_ptr<Room>& room, RoutePtr route, std
   }
 }
 
-void WaitingRooms::on_transition(const Transition& transition, const RoutePtr& route) {
+void WaitingRooms::on_transition(const Transition& transition) {
   const auto found = rooms_.find(transition.key);
   if (found == rooms_.end()) return;
   const std::shared_ptr<Room> room = found->second;
-  if (transition.generation < room->session.generation) return;
-  switch (transition.state) {
-    case State::ready:
-      settle(room, route, {});
-      return;
-    case State::failed:
-      settle(room, nullptr, failed_start(transition.reason, wall_now()));
-      return;
-    case State::absent:
-      if (transition.cause == EndCause::deleted) {
-        settle(room, nullptr,
-               Failure{Side::alcove, Phase::hold, 503, "the session was stopped while it was starting", 1});
-        return;
-      }
-      // Gone before it was ready, and somebody waits: ask for the next generation.
-      room->session = Session{};
-      room->session.key = transition.key;
-      room->ask_again = true;
-      ask(room);
-      return;
-    default:
-      room->session.state = transition.state;
-      room->session.generation = transition.generation;
+  if (room->answered && transition.generation == room->session.generation) {
+    const bool was_starting = room->session.state == State::pending || room->session.state == State::starting;
+    if (was_starting && transition.state == State::starting) {
+      room->session.state = State::starting;
       for (Seat* seat : room->seats) seat->event_.notify();
+      return;
+    }
+    // Asking now would start it again at once, against the will of who stopped it.
+    if (was_starting && transition.cause == EndCause::deleted) {
+      settle(room, nullptr,
+             Failure{Side::alcove, Phase::hold, 503, "the session was stopped while it was starting", 1});
+      return;
+    }
   }
+  // Our own acquire is pushed to us too; what it did is in its answer.
+  if (room->answered && transition.generation <= room->session.generation &&
+      transition.state == State::pending)
+    return;
+  ask(room);
 }
 
 void WaitingRooms::on_gap() {
-  for (auto& entry : rooms_) {
-    Room& room = *entry.second;
-    room.session.state = State::absent;
-    room.ask_again = true;
-    room.retry.notify();
-    ask(entry.second);
+  // Asking may settle a room, which takes it out of the map.
+  std::vector<std::shared_ptr<Room>> all;
+  all.reserve(rooms_.size());
+  for (const auto& entry : rooms_) all.push_back(entry.second);
+  for (const std::shared_ptr<Room>& room : all) {
+    room->retry.notify();
+    ask(room);
   }
 }
 

@@ -2,8 +2,11 @@
 // is ready or that its start has failed, until its deadline, or until its client leaves. Step 6 of the way of
 // a request. Called by exchange and by the waiting page's event stream; fed by resolver. Thread: the
 // worker's. One room per session and worker: it asks the store once, whoever waits (the asking belongs to the
-// room, so the first waiter's leaving harms nobody), and asks again after a gap in the pushes. Fails with
-// (Seat::failure): RW start failed, with the reason; SL the store cannot be reached; AW over a cap.
+// room, so the first waiter's leaving harms nobody), and again whenever a push says that something has
+// changed. A push is a reason to ask and never the answer: it comes by another way than the answers and may
+// be older than they are, and a route taken from a late one could be of a pod whose drain this worker has
+// acknowledged. Fails with (Seat::failure): RW start failed, with the reason; SL the store cannot be reached;
+// AW over a cap.
 #pragma once
 
 #include "base/event.hpp"
@@ -61,6 +64,7 @@ class WaitingRooms {
 
    private:
     friend class WaitingRooms;
+    WaitingRooms& rooms_;
     std::shared_ptr<Room> room_;
     std::list<Seat*>::iterator place_;
     Event event_;
@@ -69,10 +73,9 @@ class WaitingRooms {
     SteadyTime ready_at_{};
   };
 
-  void on_transition(const Transition& transition, const RoutePtr& route);
+  void on_transition(const Transition& transition);
   void on_gap();  // ask again for everybody
   void stop();    // no more asking; seats are settled as cancelled
-  bool awaits(const SessionKey& key) const { return rooms_.count(key) > 0; }
 
  private:
   std::shared_ptr<Room> enter(AcquireRequest request);
@@ -80,6 +83,7 @@ class WaitingRooms {
   Awaitable<void> asking(std::shared_ptr<Room> room);
   void heard(const std::shared_ptr<Room>& room, const Session& session);
   void settle(const std::shared_ptr<Room>& room, RoutePtr route, std::optional<Failure> failure);
+  void close(const std::shared_ptr<Room>& room);
 
   Executor executor_;
   Store& store_;

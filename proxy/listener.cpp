@@ -155,7 +155,7 @@ Awaitable<void> Listener::accepting() {
     Socket socket(worker_.io.get_executor());
     auto [ec] = co_await acceptor_.async_accept(socket, kTuple);
     if (!acceptor_.is_open()) break;
-    if (ec == asio::error::no_descriptors || ec == error_code(ENFILE, boost::system::system_category())) {
+    if (ec && ec != asio::error::connection_aborted) {
       // Clients wait in the backlog until others have gone: better than spinning here.
       spdlog::error("cannot accept on {}: {}; trying again", to_string(endpoint_), ec.message());
       pause_.expires_after(kPauseWhenOutOfFiles);

@@ -21,8 +21,12 @@ namespace alcove::proxy {
 // Written by one thread: a plain load and store, no locked instruction.
 class Counter {
  public:
-  void add(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void sub(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void sub(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
   void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
@@ -42,12 +46,13 @@ class LatencyHistogram {
 enum class HoldOutcome : std::uint8_t { served, waiting_page, failed, expired, client_gone, refused, count_ };
 
 struct WorkerMetrics {
-  std::array<Counter, 6> requests_by_class;  // 1xx..5xx by the status sent; [0]: none sent
-  Counter own_replies;                       // of these, made by Alcove
+  std::array<Counter, 6> requests_by_class;        // 1xx..5xx by the status sent; [0]: none sent
+  Counter own_replies;                             // of these, made by Alcove
   std::array<std::array<Counter, 7>, 5> failures;  // by side and phase
   void fail(const Failure& failure);
-  LatencyHistogram latency;             // head complete to answer complete, tunnels not counted
-  LatencyHistogram ready_to_first_byte;  // the pod's ready seen to the first byte sent to it, held requests only
+  LatencyHistogram latency;  // head complete to answer complete, tunnels not counted
+  LatencyHistogram
+      ready_to_first_byte;  // the pod's ready seen to the first byte sent to it, held requests only
   LatencyHistogram hold_time;
   Counter holds_now;
   std::array<Counter, static_cast<std::size_t>(HoldOutcome::count_)> holds;
@@ -59,7 +64,7 @@ struct WorkerMetrics {
   Counter connections;
   Counter connections_refused;
   Counter tunnels_now;
-  Counter pod_connections;    // dialled
+  Counter pod_connections;  // dialled
   Counter pod_connections_reused;
   Counter pod_dial_failures;
   Counter retries;
@@ -69,6 +74,7 @@ struct WorkerMetrics {
 };
 
 // A collectable for a prometheus::Exposer or text serializer: sums the workers. Names: alcove_gateway_...
-std::shared_ptr<prometheus::Collectable> collect_workers(std::vector<std::shared_ptr<const WorkerMetrics>> workers);
+std::shared_ptr<prometheus::Collectable> collect_workers(
+    std::vector<std::shared_ptr<const WorkerMetrics>> workers);
 
 }  // namespace alcove::proxy

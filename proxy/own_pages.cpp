@@ -37,7 +37,8 @@ Awaitable<Exchange::After> OwnPages::go(std::string to, std::string set_cookie) 
 Awaitable<Exchange::After> OwnPages::serve(OwnRequest request) {
   const bool dev = exchange_.worker_.identity->dev() != nullptr;
   const std::string path = request.path;
-  if (path == "/.alcove/wait" && request.get) co_return co_await wait_events(std::move(request));
+  if (path == "/.alcove/wait" && request.get && !exchange_.facts_.head_only)
+    co_return co_await wait_events(std::move(request));
   if (path == "/.alcove/sign-in" && dev) co_return co_await sign_in(std::move(request));
   if (path == "/.alcove/account" && request.get) {
     if (request.user.empty()) co_return co_await go("/.alcove/sign-in?to=%2F.alcove%2Faccount", "");
@@ -73,10 +74,10 @@ Awaitable<std::optional<std::string>> OwnPages::read_form() {
       const std::size_t n = co_await conn.receive(ec);
       if (n == 0) co_return std::nullopt;
     }
-    const BodyReader::Piece piece = body.next(conn.in);
+    const BodyReader::Piece piece = exchange_.take_body();
     if (piece.bad || form.size() + piece.payload > kMostForm) co_return std::nullopt;
     form.append(conn.in.data(), piece.payload);
-    conn.in.consume(piece.raw);
+    exchange_.consume_body();
   }
   co_return form;
 }
@@ -151,6 +152,7 @@ Awaitable<Exchange::After> OwnPages::wait_events(OwnRequest request) {
     ex.conn_.set_seat(&seat);
     ex.conn_.watch_client(true);
     while (open && !ex.conn_.gone()) {
+      const bool told = seat.settled();
       nlohmann::json state;
       if (seat.route() != nullptr) {
         state = {{"state", "ready"}};
@@ -177,7 +179,7 @@ Awaitable<Exchange::After> OwnPages::wait_events(OwnRequest request) {
         silent_since = now;
       }
       ex.conn_.unlimited();
-      if (seat.settled() || now >= until) break;
+      if (told || now >= until) break;
       co_await seat.wait(std::min(until, now + kPlaceInterval));
     }
     ex.conn_.set_seat(nullptr);

@@ -76,7 +76,9 @@ bool Relay::may_retry() const {
   return pod_.reused && exchange_.facts_.idempotent && exchange_.facts_.body.kind == BodyKind::none;
 }
 
+// Once the answer has begun, its own limits rule.
 void Relay::limit_wait() {
+  if (outcome_.answered) return;
   const TimeoutSettings& timeouts = exchange_.settings_->timeouts;
   conn_.limit(upload_running_ ? timeouts.body_idle : exchange_.app_->response_timeout);
 }
@@ -87,7 +89,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
   std::array<char, 20> size_text;
   BodyReader::Piece piece;
   // While the client waits for a 100 its body is not here; else the first piece rides along.
-  if (!ex.facts_.expects_continue) piece = ex.upload_.next(conn_.in);
+  if (!ex.facts_.expects_continue) piece = ex.take_body();
   if (piece.bad) {
     outcome_.failure = Failure{Side::client, Phase::body, 400, "malformed chunk in the request body", 0};
     co_return outcome_;
@@ -122,7 +124,8 @@ Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
     parts.consume(n);
   }
   ex.bytes_in_ += piece.payload;
-  conn_.in.consume(piece.raw);
+  ex.consume_body();
+  if (pod_refuses_body_) ex.upload_cut_ = true;
   co_return std::nullopt;
 }
 
@@ -149,7 +152,7 @@ Awaitable<std::optional<Failure>> Relay::upload_pieces() {
       }
       limit_wait();
     }
-    const BodyReader::Piece piece = ex.upload_.next(conn_.in);
+    const BodyReader::Piece piece = ex.take_body();
     if (piece.bad)
       co_return Failure{Side::client, Phase::body, 400, "malformed chunk in the request body", 0};
     ex.bytes_in_ += piece.payload;
@@ -166,12 +169,13 @@ Awaitable<std::optional<Failure>> Relay::upload_pieces() {
       if (ec) {
         // Whatever the pod has to say is still to be read: its answer ends the upload, not this.
         pod_refuses_body_ = true;
+        ex.upload_cut_ = true;
         co_return std::nullopt;
       }
       parts.consume(n);
       limit_wait();
     }
-    conn_.in.consume(piece.raw);
+    ex.consume_body();
     if (ex.route_ != nullptr && !ex.facts_.quiet)
       ex.worker_.activity.mark(*ex.route_, ActivityKind::body, conn_.worker.now());
   }
@@ -193,6 +197,7 @@ Awaitable<void> Relay::upload() {
 
 Awaitable<void> Relay::end_upload() {
   upload_stop_ = true;
+  exchange_.upload_cut_ = true;
   while (upload_running_) {
     conn_.cancel();
     co_await upload_ended_->wait_until(SteadyClock::now() + Millis{50});
@@ -200,6 +205,11 @@ Awaitable<void> Relay::end_upload() {
 }
 
 Awaitable<std::size_t> Relay::receive_from_pod() {
+  // The upload has failed while nobody was reading here, so its cancel met nothing.
+  if (upload_failure_) {
+    pod_error_ = asio::error::operation_aborted;
+    co_return 0;
+  }
   if (pod_.in.space_size() == 0) pod_.in.compact();
   char* const space = pod_.in.space();
   auto [ec, n] = co_await pod_.socket.async_read_some(asio::buffer(space, pod_.in.space_size()), kTuple);
@@ -294,7 +304,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
         (head.body.kind == BodyKind::chunked || head.body.kind == BodyKind::until_close);
     // A final status before the end of the body ends the upload (rule 6): the connection cannot be used
     // again.
-    final_keep_alive_ = ex.can_keep_alive() && ex.upload_.done() && !ends_with_close;
+    final_keep_alive_ = ex.can_keep_alive() && ex.request_read() && !ends_with_close;
     rules.keep_alive = final_keep_alive_;
     rules.chunked = chunk_to_client_;
     write_response_head(head, rules, head_);
@@ -372,6 +382,7 @@ Awaitable<std::optional<Failure>> Relay::response_body() {
 Awaitable<Relay::Outcome> Relay::run() {
   // Only what takes longer than a tick is watched, and then it costs one system call a tick.
   conn_.watch_client(true);
+  conn_.upload_rate = {};
   if (auto over = co_await send_head()) co_return std::move(*over);
   if (!exchange_.upload_.done() && !pod_refuses_body_) {
     upload_ended_.emplace(exchange_.worker_.io.get_executor());
@@ -387,9 +398,8 @@ Awaitable<Relay::Outcome> Relay::run() {
   if (outcome_.failure) {
     outcome_.keep_pod = false;
   } else {
-    outcome_.keep_client = final_keep_alive_;
-    outcome_.keep_pod =
-        outcome_.keep_pod && exchange_.upload_.done() && !pod_refuses_body_ && pod_.in.empty();
+    outcome_.keep_client = final_keep_alive_ && exchange_.request_read();
+    outcome_.keep_pod = outcome_.keep_pod && exchange_.request_read() && pod_.in.empty();
   }
   co_return outcome_;
 }

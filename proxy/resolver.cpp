@@ -25,22 +25,16 @@ void Resolver::suspect(const CachedRoute& route) {
   routes_.drop(route.key, route.generation);
 }
 
+// Pushes only ever take routes away; new ones come with the store's answers (hold.hpp says why).
 void Resolver::on_transition(const Transition& transition) {
-  RoutePtr route;
   if (transition.state == State::ready) {
-    // A rescue leaves the generation; a new one replaces the route, wanted here or not.
-    const bool wanted = rooms_.awaits(transition.key);
-    if (wanted) {
-      route = routes_.insert(transition.key, transition.generation, transition.endpoint, transition.pod_uid);
-    } else if (transition.generation > 0) {
-      routes_.drop(transition.key, transition.generation - 1);
-    }
+    if (transition.generation > 0) routes_.drop(transition.key, transition.generation - 1);
   } else if (const RoutePtr dropped = routes_.drop(transition.key, transition.generation);
              dropped != nullptr && transition.state == State::draining &&
              (dropped->in_flight > 0 || dropped->marked)) {
     activity_.hurry();
   }
-  rooms_.on_transition(transition, route);
+  rooms_.on_transition(transition);
   metrics_.route_cache_size.set(routes_.size());
 }
 

@@ -29,8 +29,11 @@ void Tunnel::moved(From from, std::string_view bytes) {
   const bool data = (from == From::client ? from_client_ : from_pod_).watch.feed(bytes);
   (from == From::client ? exchange_.bytes_in_ : exchange_.bytes_out_) += bytes.size();
   const WebSocketActivity counts = exchange_.app_->websocket;
-  if (counts == WebSocketActivity::bytes || (counts == WebSocketActivity::data && data))
+  if (counts == WebSocketActivity::bytes || (counts == WebSocketActivity::data && data)) {
     exchange_.worker_.activity.mark(*exchange_.route_, ActivityKind::websocket, conn_.worker.now());
+    // Its session drains: the mark that rescues it must not wait for the next beat.
+    if (!exchange_.route_->current) exchange_.worker_.activity.hurry();
+  }
   limit();
 }
 

@@ -1,4 +1,5 @@
 // The way of a request through a whole gateway, both ends of the wire in the test's hands.
+#include "proxy/relay.hpp"
 #include "tests/support/gateway_bench.hpp"
 
 #include <gtest/gtest.h>
@@ -280,6 +281,74 @@ TEST(Gateway, a_pod_that_dies_between_lookup_and_dial_is_replaced_while_the_requ
   pod.read_until("\r\n\r\n");
   pod.send(kOk);
   client.read_until("hi");
+}
+
+TEST(Gateway, a_body_that_was_refused_is_never_read_as_the_next_request) {
+  GatewayBench bench([](Settings& settings) {
+    settings.identity.emplace_back(DevIdentity{});
+    settings.apps.front().body_limit = 10;
+  });
+  bench.ready_before("ada", bench.pod.port());
+  const std::string hidden = GatewayBench::get("ada", "/hidden");
+  const std::string padded = std::string(17'000 - hidden.size(), 'x') + hidden;
+  RawSocket client = bench.client();
+  client.send("POST /.alcove/sign-in HTTP/1.1\r\nHost: demo.localhost\r\nContent-Length: 17000\r\n\r\n" +
+              padded);
+  EXPECT_EQ(client.read_until("\r\n\r\n").substr(0, 12), "HTTP/1.1 400");
+  EXPECT_TRUE(bench.pod.nobody_comes_for_ms(100));
+
+  RawSocket other = bench.client();
+  other.send(
+      "POST / HTTP/1.1\r\nHost: demo.localhost\r\nX-User-ID: ada\r\nTransfer-Encoding: chunked\r\n\r\n");
+  RawSocket pod = bench.pod.accept();
+  pod.read_until("\r\n\r\n");
+  char size[20];
+  const std::string chunk = std::string(size, proxy::write_chunk_size(size, hidden.size())) + hidden;
+  other.send(chunk + "\r\n0\r\n\r\n");
+  EXPECT_EQ(other.read_until("\r\n\r\n").substr(0, 12), "HTTP/1.1 413");
+  EXPECT_TRUE(pod.at_end());
+  EXPECT_TRUE(bench.pod.nobody_comes_for_ms(100));
+}
+
+TEST(Gateway, a_polling_path_neither_starts_nor_rescues_a_pod) {
+  GatewayBench bench([](Settings& settings) { settings.apps.front().quiet_paths = {"/poll"}; });
+  RawSocket client = bench.client();
+  client.send(GatewayBench::get("ada", "/poll"));
+  EXPECT_EQ(client.read_until("\r\n\r\n").substr(0, 12), "HTTP/1.1 503");
+  EXPECT_EQ(bench.backend->lookup(SessionKey("demo", "ada")).state, State::absent);
+}
+
+TEST(Gateway, holds_to_the_end_although_the_session_is_lost_and_starts_again) {
+  GatewayBench bench;
+  RawSocket client = bench.client();
+  client.send(GatewayBench::get("ada", "/"));
+  bench.make_ready(1, "dead");  // nothing listens on port 1
+  bench.backend->lost(SessionKey("demo", "ada"), 1, "dead", "killed").value();
+  bench.make_ready(bench.pod.port(), "alive");
+  RawSocket pod = bench.pod.accept();
+  pod.read_until("\r\n\r\n");
+  pod.send(kOk);
+  client.read_until("hi");
+}
+
+TEST(Gateway, many_workers_and_users_at_once_each_get_their_own_pod) {
+  GatewayBench bench([](Settings& settings) { settings.workers = 3; });
+  constexpr int kUsers = 30;
+  std::vector<std::unique_ptr<RawListener>> pods;
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < kUsers; ++i) {
+    pods.push_back(std::make_unique<RawListener>());
+    bench.ready_before("user-" + std::to_string(i), pods.back()->port(), "pod-" + std::to_string(i));
+    clients.push_back(bench.client());
+    clients.back().send(GatewayBench::get("user-" + std::to_string(i), "/"));
+  }
+  for (int i = 0; i < kUsers; ++i) {
+    RawSocket pod = pods[static_cast<std::size_t>(i)]->accept();
+    const std::string head = pod.read_until("\r\n\r\n");
+    EXPECT_NE(head.find("X-Alcove-User: user-" + std::to_string(i) + "\r\n"), std::string::npos);
+    pod.send(kOk);
+    clients[static_cast<std::size_t>(i)].read_until("hi");
+  }
 }
 
 }  // namespace
