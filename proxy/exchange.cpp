@@ -11,8 +11,8 @@
 namespace alcove::proxy {
 namespace {
 
-constexpr std::uint32_t kMostTries =
-    8;  // of reused connections that turn out to be dead; dials are bounded by time
+// Reused connections that turn out to be dead. Dials are bounded by time instead.
+constexpr std::uint32_t kMostStale = 8;
 
 std::int64_t micros(SteadyClock::duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
