@@ -74,9 +74,9 @@ def make(request, place):
 
     yield make_run
     problems = []
-    for run in reversed(runs):
+    for check in [*(run.check_exit for run in reversed(runs)), *(run.check_nothing_left for run in runs)]:
         try:
-            run.check_end()
+            check()
         except AssertionError as problem:
             problems.append(str(problem))
     for run in runs:

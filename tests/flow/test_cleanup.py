@@ -53,6 +53,34 @@ def test_when_all_of_alcove_was_killed_the_next_start_cleans_up(make):
     assert again.get("ada").status == 200
 
 
+def test_the_next_start_cleans_up_a_program_that_hides_its_mark_too(make):
+    """nginx writes its title over its environment, so nothing there says whose it is."""
+    conf = ("daemon off; user root; worker_processes 1; pid {dir}/nginx.pid; error_log stderr; events {} http { access_log off; "
+            "client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; "
+            "scgi_temp_path {dir}/s; server { listen {address}:{port}; } }")
+    run = make(apps={"web": {**app(), "command": ["/usr/sbin/nginx", "-e", "stderr", "-p", "{dir}", "-c", "{dir}/nginx.conf"],
+                             "files": {"nginx.conf": conf}}})
+    assert run.get("ada", app_name="web").status in (200, 403, 404)
+    pods = run.pods()
+    assert len(pods) >= 2, "a master and a worker"
+    guards = [pid for pid in carrying(run.mark) if pid not in pods and pid != run.process.pid]
+    for pid in guards:
+        os.kill(pid, signal.SIGSTOP)
+    run.kill()
+    for pid in guards:
+        os.kill(pid, signal.SIGKILL)
+    assert [pid for pid in pods if not wait_gone([pid], 0)], "there is something to clean up"
+    again = make(config=run.config, state=run.state, start=False)
+    again.port, again.admin_port = run.port, run.admin_port
+    again.start()
+    try:
+        assert wait_gone(pods, 20), f"left: {[pid for pid in pods if not wait_gone([pid], 0)]}"
+    finally:
+        for pid in pods:
+            if not wait_gone([pid], 0):
+                os.kill(pid, signal.SIGKILL)
+
+
 def test_a_second_alcove_on_the_same_state_directory_is_told_so(make):
     run = make()
     second = Alcove(run.directory.parent / "second", state=run.state)

@@ -10,18 +10,33 @@ from support.procs import wait_gone
 pytestmark = pytest.mark.threads
 
 
+def kill(pid: int):
+    """Returns when it is dead: before that it might still take a connection, and fail the request in a fair way."""
+    os.kill(pid, signal.SIGKILL)
+    assert wait_gone([pid], 20)
+
+
 def test_after_its_process_was_killed_the_next_request_gets_a_new_pod(alcove):
     generation = 0
     for _ in range(10):
         fact = alcove.get("ada").json()
         assert fact["generation"] == generation + 1
         generation = fact["generation"]
-        os.kill(fact["pid"], signal.SIGKILL)
+        kill(fact["pid"])
+
+
+def test_a_get_that_meets_the_kill_itself_gets_a_new_pod_too(alcove):
+    """No wait for the death: the connection may still be taken by the dying process. A GET can be sent again."""
+    for _ in range(20):
+        pid = alcove.get("ada").json()["pid"]
+        os.kill(pid, signal.SIGKILL)
+        answer = alcove.get("ada")
+        assert answer.status == 200, answer.text
 
 
 def test_after_the_kill_was_noticed_the_next_request_gets_a_new_pod(alcove):
     fact = alcove.get("ada").json()
-    os.kill(fact["pid"], signal.SIGKILL)
+    kill(fact["pid"])
     alcove.wait_state("test/ada", "absent")
     assert alcove.get("ada").json()["generation"] == 2
 
@@ -31,11 +46,11 @@ def test_on_a_kept_connection_the_next_request_gets_a_new_pod(alcove):
         for generation in (1, 2, 3):
             fact = connection.request("GET", "/", alcove.host("test"), [("X-User-ID", "ada")]).json()
             assert fact["generation"] == generation
-            os.kill(fact["pid"], signal.SIGKILL)
+            kill(fact["pid"])
 
 
 def test_a_post_right_after_the_kill_gets_a_new_pod_too(alcove):
-    os.kill(alcove.get("ada").json()["pid"], signal.SIGKILL)
+    kill(alcove.get("ada").json()["pid"])
     answer = alcove.get("ada", "/save", method="POST", body=b"precious")
     assert answer.status == 200, answer.text
     assert (answer.json()["generation"], answer.json()["body_length"], answer.json()["requests"]) == (2, 8, 1)
@@ -68,7 +83,7 @@ def test_a_body_cut_short_by_the_pod_is_never_shown_as_whole(alcove):
 
 def test_the_others_notice_nothing(alcove):
     grace = alcove.get("grace").json()
-    os.kill(alcove.get("ada").json()["pid"], signal.SIGKILL)
+    kill(alcove.get("ada").json()["pid"])
     assert alcove.get("ada").json()["generation"] == 2
     again = alcove.get("grace").json()
     assert (again["pid"], again["generation"]) == (grace["pid"], 1)

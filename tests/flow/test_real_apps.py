@@ -62,13 +62,13 @@ def test_websocketd_echoes_over_a_websocket_for_each_user(example):
     ada = run.websocket("ada", "/", "echo")
     grace = run.websocket("grace", "/", "echo")
     for i in range(20):
-        # cat gives a line back, websocketd a message for each line.
-        ada.send(f"ada {i}\n")
-        grace.send(f"grace {i}\n")
+        # websocketd makes a line of each message, cat gives it back, websocketd makes a message of it.
+        ada.send(f"ada {i}")
+        grace.send(f"grace {i}")
         assert ada.receive()[1] == f"ada {i}".encode()
         assert grace.receive()[1] == f"grace {i}".encode()
     long = "x" * 50_000
-    ada.send(long + "\n")
+    ada.send(long)
     assert ada.receive()[1] == long.encode()
     assert len([c for c in run.pods().values() if c.startswith("websocketd")]) == 2
     ada.close()

@@ -2,7 +2,7 @@
 
 import socket
 
-from support.alcove import Alcove
+from support.alcove import Alcove, app
 from support.ports import free_port
 from support.redis_server import RedisServer
 
@@ -44,7 +44,7 @@ def test_a_state_directory_that_cannot_be_made_is_named_and_it_ends(place):
 
 def test_redis_that_is_not_there_at_the_start_is_said_and_tried_again_until_it_is(make, place):
     port = free_port()
-    run = make(start=False, store=f"redis://127.0.0.1:{port}/0")
+    run = make(start=False, store=f"redis://127.0.0.1:{port}/0", apps={"test": app(hold_timeout="3s")})
     run.spawn()
     line = run.wait_log(f"127.0.0.1:{port}", timeout=30)
     assert "redis" in line.lower() or "store" in line.lower(), line

@@ -14,7 +14,7 @@ import uuid
 
 from support import http1, ws
 from support.ports import free_port, pod_network
-from support.procs import carrying, wait_gone
+from support.procs import carrying, wait_gone, working_under
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("ALCOVE_BIN", ROOT / "build" / "asan" / "alcove")).resolve()
@@ -23,7 +23,7 @@ POD = [sys.executable, "-S", "-E", str(ROOT / "tests" / "support" / "pod.py"), "
 
 THREAD_SANITIZER = "tsan" in BIN.parent.name
 READY_S = 60.0
-STOP_S = 30.0
+STOP_S = 60.0
 REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:",
            "AddressSanitizer:DEADLYSIGNAL", "terminate called", "Assertion")
 
@@ -172,29 +172,37 @@ class Alcove:
         self.reader.join(STOP_S)
         return self.process.returncode
 
-    def check_end(self):
-        """What must hold after every test."""
+    def check_exit(self):
+        """Ends it, if it has not ended, and judges its exit code and what it wrote."""
         if self.process is None:
             return
         if not self.killed:
             code = self.stop()
             assert code == 0, f"alcove {self.role} ended with {code}\n{self.log[-8000:]}"
-        left = self.left_behind()
-        assert wait_gone(left, 15), f"left behind: {left}"
         reports = [line for line in self.lines if any(r in line for r in REPORTS)]
         assert not reports, "sanitizer or crash report:\n" + self.log[-20000:]
+
+    def check_nothing_left(self):
+        """Once all processes that share the state directory have ended."""
+        left = self.left_behind()
+        assert wait_gone(left, 15), f"left behind: {left}"
+
+    def check_end(self):
+        """What must hold after every test."""
+        self.check_exit()
+        self.check_nothing_left()
 
     def left_behind(self) -> dict[int, str]:
         return {**carrying(self.mark), **self.pods()}
 
     def pods(self) -> dict[int, str]:
-        """Processes that carry the mark of this state directory's pods."""
+        """Processes that carry the mark of this state directory's pods, or work in one of their directories."""
         try:
             identity = (self.state / "id").read_text().strip()
         except FileNotFoundError:
             return {}
         assert identity
-        return carrying(f"ALCOVE_POD=local-{identity}-")
+        return {**carrying(f"ALCOVE_POD=local-{identity}-"), **working_under(str(self.state.resolve() / "pods"))}
 
     # --- talking to it --------------------------------------------------------------------------------------------
 

@@ -76,6 +76,6 @@ class Client:
 
     def close(self):
         self.send(struct.pack(">H", 1000), CLOSE)
-        opcode, _ = self.receive()
-        assert opcode == CLOSE
+        while self.receive()[0] != CLOSE:
+            pass
         self.connection.close()
