@@ -1,5 +1,6 @@
-// A failure on the way of a request has a side and a phase: two letters ("PD": the pod failed while being dialled)
-// that are the same in the access log, the metric label, the error body and the test's name. First failure wins.
+// A failure on the way of a request has a side and a phase: two letters ("PD": the pod failed while being
+// dialled) that are the same in the access log, the metric label, the error body and the test's name. First
+// failure wins.
 // "--" is an exchange without failure.
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace alcove {
 
@@ -24,11 +26,20 @@ enum class Phase : char {
 };
 
 struct Failure {
+  Failure() = default;
+  // A constructor on purpose: GCC 12 destroys an aggregate that is made within a co_await expression twice.
+  Failure(Side its_side, Phase its_phase, int its_status, std::string its_text, int retry_s = 0)
+      : side(its_side),
+        phase(its_phase),
+        status(its_status),
+        text(std::move(its_text)),
+        retry_after_s(retry_s) {}
+
   Side side = Side::alcove;
   Phase phase = Phase::head;
-  int status = 0;           // HTTP status to answer with, 0: nothing can be answered any more, close
-  std::string text;         // for people: goes into the error body and the log
-  int retry_after_s = 0;    // Retry-After in seconds, 0: none
+  int status = 0;         // HTTP status to answer with, 0: nothing can be answered any more, close
+  std::string text;       // for people: goes into the error body and the log
+  int retry_after_s = 0;  // Retry-After in seconds, 0: none
 };
 
 // "PD" and so on. Points into the array that the caller keeps.

@@ -65,6 +65,16 @@ class GatewayBench {
     backend->acquire({SessionKey("demo", user), "demo", user, SessionPolicy{}}).value();
     make_ready(pod_port, uid);
   }
+  // Waits until so many requests are held; throws if it does not come to that.
+  void wait_for_holds(std::uint64_t count) {
+    for (int tries = 0; tries < 2'000; ++tries) {
+      if (gateway->metrics().front()->holds_now.get() == count) return;
+      Timer pause(io_.get_executor(), Millis{5});
+      boost::system::error_code ignored;
+      pause.wait(ignored);
+    }
+    throw std::runtime_error("the number of held requests never became " + std::to_string(count));
+  }
   static std::string get(const std::string& user, const std::string& path, const std::string& more = "") {
     return "GET " + path + " HTTP/1.1\r\nHost: demo.localhost\r\nX-User-ID: " + user + "\r\n" + more + "\r\n";
   }

@@ -215,7 +215,9 @@ TEST(Gateway, a_client_that_leaves_a_hold_harms_nobody) {
   first.send(GatewayBench::get("ada", "/first"));
   RawSocket second = bench.client();
   second.send(GatewayBench::get("ada", "/second"));
+  bench.wait_for_holds(2);
   first.reset();
+  bench.wait_for_holds(1);
   bench.make_ready(bench.pod.port());
   RawSocket pod = bench.pod.accept();
   const std::string head = pod.read_until("\r\n\r\n");
