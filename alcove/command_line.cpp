@@ -1,6 +1,12 @@
 #include "alcove/command_line.hpp"
 
+#include "base/text.hpp"
+#include "config/units.hpp"
+
 #include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
 
 namespace alcove {
 namespace {
@@ -50,11 +56,22 @@ void add_client_options(CLI::App& command, CommandLine& out) {
 }
 
 CLI::App* add_key(CLI::App* command, CommandLine& out) {
-  command->add_option("key", out.words, "Session, such as demo/ada")
-      ->required()
-      ->expected(1)
-      ->type_name("KEY");
+  command->add_option("key", out.name, "Session, such as demo/ada")->required()->type_name("KEY");
   return command;
+}
+
+// "alcove frob": what CLI11 would call a missing subcommand.
+std::string unknown_command(const CLI::App& app, const std::string& word) {
+  if (word.starts_with('-')) return {};
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
+  if (std::find(known.begin(), known.end(), word) != known.end()) return {};
+  std::string text = "alcove: there is no command \"" + printable(word, 40) + "\"";
+  const std::string_view near = nearest(word, known);
+  if (!near.empty()) return text + "; did you mean " + std::string(near) + "?";
+  text += "; there are:";
+  for (const std::string& name : known) text += " " + name;
+  return text;
 }
 
 }  // namespace
@@ -65,13 +82,6 @@ CommandLine parse_command_line(int argc, char** argv) {
       "Alcove gives every user a pod of their own: it starts when they arrive and goes when they leave.",
       "alcove"};
   app.require_subcommand(1);
-  app.set_help_all_flag("--help-all", "Help of all commands");
-  app.footer(
-      "Examples:\n  alcove up                       the demo on http://demo.localhost:8080/\n"
-      "  alcove up -c alcove.yaml        with a configuration\n"
-      "  alcove ls                       who has a pod, and when it goes\n"
-      "Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.");
-
   const std::string run = "Run";
   const std::string people = "See and change what runs";
   CLI::App* up =
@@ -101,17 +111,15 @@ CommandLine parse_command_line(int argc, char** argv) {
 
   CLI::App* ls = app.add_subcommand("ls", "List the sessions: state, pod, age, last activity, when they go")
                      ->group(people);
-  ls->add_option("app", out.words, "Only this app's")->expected(0, 1)->type_name("APP");
+  ls->add_option("app", out.name, "Only this app's")->type_name("APP");
   add_client_options(*ls, out);
   CLI::App* show = add_key(
       app.add_subcommand("show", "Show a session: why it lives, and when it goes")->group(people), out);
   add_client_options(*show, out);
   CLI::App* start =
       app.add_subcommand("start", "Start a session's pod, and wait until it is ready")->group(people);
-  start->add_option("app", out.words, "APP USER (any name), or a KEY such as demo/ada")
-      ->required()
-      ->expected(1, 2)
-      ->type_name("APP USER");
+  start->add_option("app", out.name, "App, or a whole KEY such as demo/ada")->required()->type_name("APP");
+  start->add_option("user", out.user, "User: any name")->type_name("USER");
   start->add_flag("--no-wait", out.no_wait, "Do not wait until it is ready");
   add_client_options(*start, out);
   CLI::App* stop = add_key(
@@ -123,6 +131,24 @@ CommandLine parse_command_line(int argc, char** argv) {
   logs->add_flag("-f,--follow", out.follow, "Go on as it writes, until it ends");
   add_client_options(*logs, out);
 
+  // After the commands: they would take over what was set before.
+  app.set_help_all_flag("--help-all", "Help of all commands");
+  app.footer(
+      "Examples:\n  alcove up                       the demo on http://demo.localhost:8080/\n"
+      "  alcove up -c alcove.yaml        with a configuration\n"
+      "  alcove ls                       who has a pod, and when it goes\n"
+      "Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.");
+
+  if (argc < 2) {
+    fmt::print(stderr, "{}", app.help());
+    out.exit = kUsage;
+    return out;
+  }
+  if (const std::string wrong = unknown_command(app, argv[1]); !wrong.empty()) {
+    fmt::print(stderr, "{}\n", wrong);
+    out.exit = kUsage;
+    return out;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

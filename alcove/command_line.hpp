@@ -35,7 +35,8 @@ struct CommandLine {
   bool json = false;
   std::string admin;  // address of the admin listener to ask
   std::string token;
-  std::vector<std::string> words;  // KEY, or APP USER
+  std::string name;  // KEY; start: APP or KEY; ls: APP or empty
+  std::string user;  // start: USER, or empty
   bool no_wait = false;
   bool follow = false;
 };

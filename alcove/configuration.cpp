@@ -83,7 +83,7 @@ Configuration configure(const std::string& file, const std::string& executable, 
 
   auto settings = std::make_shared<Settings>(*loaded);
   apply(overrides, *settings, out);
-  if (*settings != *loaded) {
+  if (out.faults.empty() && *settings != *loaded) {
     // The file by itself was right, so what is wrong now comes from the command line.
     const Judgement judgement = judge_settings(*settings, kCommandLine);
     for (const LoadError& error : judgement.faults) out.faults.push_back(to_string(error));

@@ -121,7 +121,7 @@ void print_json(const nlohmann::json& json) {
 }
 
 int list(const CommandLine& line, const AdminClient& client) {
-  const std::string scope = line.words.empty() ? "" : "?scope=" + percent_encode(line.words.front());
+  const std::string scope = line.name.empty() ? "" : "?scope=" + percent_encode(line.name);
   const auto answer = ask(client, "GET", kSessions + scope, "", kAnswer);
   if (!answer) return failed(answer.error().text);
   const nlohmann::json sessions = answer->value("sessions", nlohmann::json::array());
@@ -145,13 +145,13 @@ int show(const CommandLine& line, const AdminClient& client, const SessionKey& k
 }
 
 int start(const CommandLine& line, const AdminClient& client) {
-  std::string text = line.words.front();
+  std::string text = line.name;
   std::string body;
-  if (line.words.size() == 2) {
-    const auto name = session_name(line.words[1]);
+  if (!line.user.empty()) {
+    const auto name = session_name(line.user);
     if (!name) return failed(name.error().text);
     text += "/" + *name;
-    body = nlohmann::json{{"user", line.words[1]}}.dump();
+    body = nlohmann::json{{"user", line.user}}.dump();
   }
   const auto key = SessionKey::parse(text);
   if (!key) return failed(key.error().text);
@@ -223,7 +223,7 @@ int run_for_people(const CommandLine& line) {
   const AdminClient client(line.admin, token);
   if (line.command == Command::ls) return list(line, client);
   if (line.command == Command::start) return start(line, client);
-  const auto key = SessionKey::parse(line.words.front());
+  const auto key = SessionKey::parse(line.name);
   if (!key) return failed(key.error().text);
   if (line.command == Command::show) return show(line, client, *key);
   if (line.command == Command::stop) return stop(line, client, *key);
