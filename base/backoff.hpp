@@ -1,5 +1,6 @@
-// Backoff: how long to wait before the next try: doubling from `first` to `most`, with full jitter above a half so
-// that many who failed together do not come back together. Not thread-safe; pure but for the random source given.
+// Backoff: how long to wait before the next try: doubling from `first` to `most`, with full jitter above a
+// half so that many who failed together do not come back together. Not thread-safe; pure but for the random
+// source given.
 #pragma once
 
 #include "base/time.hpp"

@@ -1,5 +1,5 @@
-// Endpoint: where a pod listens. Only half of an address: it is used together with the pod's UID, since addresses
-// are used again by other pods.
+// Endpoint: where a pod listens. Only half of an address: it is used together with the pod's UID, since
+// addresses are used again by other pods.
 #pragma once
 
 #include "base/result.hpp"
@@ -17,7 +17,8 @@ using Endpoint = boost::asio::ip::tcp::endpoint;
 Result<Endpoint> parse_endpoint(std::string_view text);
 std::string to_string(const Endpoint& endpoint);
 
-// A text endpoint as listeners take it: "127.0.0.1:8080", "[::]:8080", ":8080" (all addresses, IPv6 and IPv4).
+// A text endpoint as listeners take it: "127.0.0.1:8080", "[::]:8080", ":8080" (all addresses, IPv6 and
+// IPv4).
 Result<Endpoint> parse_listen_endpoint(std::string_view text);
 
 }  // namespace alcove

@@ -1,6 +1,6 @@
-// Event: something that coroutines of one thread wait for. notify() wakes all who wait now; a waiter looks at the
-// state that it waits for, before and after: the event carries none.
-// Thread: one io_context. Whoever owns the event outlives its waiters.
+// Event: something that coroutines of one thread wait for. notify() wakes all who wait now; a waiter looks at
+// the state that it waits for, before and after: the event carries none. Thread: one io_context. Whoever owns
+// the event outlives its waiters.
 #pragma once
 
 #include "base/net.hpp"
@@ -12,7 +12,8 @@ class Event {
  public:
   explicit Event(Executor executor) : timer_(executor, SteadyTime::max()) {}
 
-  // True: notified. False: `deadline` came first. Only one deadline at a time: with several waiters all pass the same.
+  // True: notified. False: `deadline` came first. Only one deadline at a time: with several waiters all pass
+  // the same.
   Awaitable<bool> wait_until(SteadyTime deadline) {
     if (timer_.expiry() != deadline) timer_.expires_at(deadline);
     auto [ec] = co_await timer_.async_wait(kTuple);

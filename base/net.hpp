@@ -25,10 +25,12 @@ using Awaitable = asio::awaitable<T, Executor>;
 using tcp = asio::ip::tcp;
 using Socket = asio::basic_stream_socket<tcp, Executor>;
 using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // Completion token for every await on an Asio operation: no exception, and no coroutine frame of its own
-// (in Boost 1.81 `use_awaitable` allocates one per operation).  `auto [ec, n] = co_await s.async_...(.., kTuple);`
+// (in Boost 1.81 `use_awaitable` allocates one per operation).  `auto [ec, n] = co_await s.async_...(..,
+// kTuple);`
 inline constexpr auto kTuple = asio::as_tuple(asio::deferred);
 
 }  // namespace alcove

@@ -12,17 +12,17 @@
 namespace alcove {
 
 enum class Errc : std::uint8_t {
-  invalid,       // the caller's input is wrong
-  not_found,     // no such session, pod, app, file
-  stale,         // about an older generation, or the state has moved on: nothing was changed
-  busy,          // not now: a guard of the protocol holds it back, try again later
-  unavailable,   // the other side cannot be reached: store, runtime, admin listener
-  timeout,       // it was reached but did not answer in time
-  denied,        // not allowed
-  limit,         // a cap was met: holds, head size, connections
-  failed,        // the start of a pod failed, the text is the reason
-  cancelled,     // given up on purpose: shutting down, or the client has gone
-  internal,      // a defect of ours
+  invalid,      // the caller's input is wrong
+  not_found,    // no such session, pod, app, file
+  stale,        // about an older generation, or the state has moved on: nothing was changed
+  busy,         // not now: a guard of the protocol holds it back, try again later
+  unavailable,  // the other side cannot be reached: store, runtime, admin listener
+  timeout,      // it was reached but did not answer in time
+  denied,       // not allowed
+  limit,        // a cap was met: holds, head size, connections
+  failed,       // the start of a pod failed, the text is the reason
+  cancelled,    // given up on purpose: shutting down, or the client has gone
+  internal,     // a defect of ours
 };
 
 std::string_view name_of(Errc);

@@ -1,6 +1,7 @@
-// SessionKey: "scope/name", e.g. notebook/ada (app/user) or team-red/ada-dev (team/name). Both halves are DNS labels
-// (RFC 1123: a-z 0-9 -, at most 63, no "--"), so a key is safe in a hostname, a path, a pod name, a Redis key and a log.
-// `session_name` makes the name of a user's session from a string that nobody has checked.
+// SessionKey: "scope/name", e.g. notebook/ada (app/user) or team-red/ada-dev (team/name). Both halves are DNS
+// labels (RFC 1123: a-z 0-9 -, at most 63, no "--"), so a key is safe in a hostname, a path, a pod name, a
+// Redis key and a log. `session_name` makes the name of a user's session from a string that nobody has
+// checked.
 #pragma once
 
 #include "base/result.hpp"
@@ -40,9 +41,9 @@ bool is_label(std::string_view text);
 
 inline constexpr std::size_t kMaxUserBytes = 256;
 
-// The label for a user name: the name itself if it is a label of at most 40 bytes, else what is left of it after
-// cleaning, with a hash of the whole (80 bits of SHA-256), so that no two users meet. Refused with Errc::invalid:
-// empty, longer than kMaxUserBytes, not UTF-8, control characters.
+// The label for a user name: the name itself if it is a label of at most 40 bytes, else what is left of it
+// after cleaning, with a hash of the whole (80 bits of SHA-256), so that no two users meet. Refused with
+// Errc::invalid: empty, longer than kMaxUserBytes, not UTF-8, control characters.
 Result<std::string> session_name(std::string_view user);
 
 }  // namespace alcove

@@ -138,6 +138,9 @@ std::optional<Failure> Exchange::prepare(std::size_t head_size) {
   std::optional<Failure> failure;
   if (route.kind == Route::Kind::nothing) {
     failure = Failure{Side::client, Phase::head, 404, route.why, 0};
+  } else if (route.kind == Route::Kind::malformed) {
+    failure = Failure{Side::client, Phase::head, 400, route.why, 0};
+    upload_cut_ = true;  // who sends such a head means something else by it: the connection ends
   } else if (who.verdict == Identity::Verdict::refused) {
     failure = Failure{Side::client, Phase::head, 400, who.why, 0};
   } else if (route.kind == Route::Kind::own) {

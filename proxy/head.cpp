@@ -4,6 +4,7 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -156,6 +157,14 @@ std::string_view line_at(std::string_view data, std::size_t at) {
   return data.substr(at, end == std::string_view::npos ? end : end - at);
 }
 
+// "METHOD target HTTP/d.d" with two spaces in all: a request line of a version that is not spoken here.
+bool names_another_version(std::string_view data) {
+  const std::string_view line = line_at(data, 0);
+  const auto last = line.rfind(' ');
+  return std::count(line.begin(), line.end(), ' ') == 2 && line.substr(last + 1, 5) == "HTTP/" &&
+         line.size() == last + 9;
+}
+
 // Beast says what is wrong, but not where: find the line for the message.
 std::string describe_bad_head(std::string_view data, boost::system::error_code ec) {
   const auto plain = [](std::string_view line) { return "\"" + printable(line, 80) + "\""; };
@@ -288,8 +297,7 @@ std::optional<Failure> parse_request_head(std::string_view data, const HeadLimit
   parser.collected.most_fields = limits.fields;
   if (const auto ec = parse_with(parser, data, limits)) {
     if (auto failure = too_many_fields(parser.collected)) return failure;
-    if (ec == http::error::bad_version && parser.method.empty() &&
-        data.find(" HTTP/") != std::string_view::npos)
+    if (ec == http::error::bad_version && names_another_version(data))
       return bad_request("only HTTP/1.0 and HTTP/1.1 are spoken here", 505);
     return bad_request(describe_bad_head(data, ec));
   }

@@ -236,10 +236,12 @@ constexpr std::string_view kWaitingScript = R"js(
 })();
 )js";
 
+// The form has no action: it is sent to the address of the page, whose fragment the browser then carries on
+// to the deep link.
 constexpr std::string_view kSignInBody = R"html(<h1>Who is it?</h1>
 <p>Enter a name, and its place opens.</p>
 <p class="problem" role="alert">{problem}</p>
-<form method="post" action="/.alcove/sign-in">
+<form method="post">
 <label for="user">Your name</label>
 <input id="user" name="user" type="text" required autofocus maxlength="256" autocomplete="username" autocapitalize="none" spellcheck="false">
 <input name="to" type="hidden" value="{to}">

@@ -120,6 +120,7 @@ Route Router::route(std::string_view host, std::string_view path) const {
   Route route;
   const std::string name = host_name(host);
   if (name.empty()) {
+    route.kind = Route::Kind::malformed;
     route.why = "\"" + printable(host, 80) + "\" is not a valid host name";
     return route;
   }

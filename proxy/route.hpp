@@ -21,6 +21,7 @@ struct Route {
     environment,  // scope and name are set: an existing session
     own,          // a path under /.alcove/ : ours; app (or scope and name) set if the host says which
     nothing,      // unknown host or path: 404, `why` says what is known
+    malformed,    // the host is no host name: 400, `why` says so
   };
   Kind kind = Kind::nothing;
   const AppSettings* app = nullptr;  // points into the Settings given to the Router

@@ -1,8 +1,9 @@
 // The record of a session and the words of its life, as the store keeps them.
 //
-//   absent --acquire--> pending --claim--> starting --publish_ready--> ready --drain--> draining --begin_stop--> stopping --gone--> absent
-//                                             |                          ^                 |
-//                                             +--> failed(reason)        +---- rescue -----+
+//   absent --acquire--> pending --claim--> starting --publish_ready--> ready --drain--> draining
+//                                             |                          ^                |   |
+//                                             +--> failed(reason)        +---- rescue ----+   |
+//   absent <--gone-- stopping <--begin_stop--------------------------------------------------+
 //
 // Source: docs/architecture.md, "The life of a session". Plain data, any thread.
 #pragma once
@@ -23,7 +24,8 @@ enum class State : std::uint8_t { absent, pending, starting, ready, draining, st
 std::string_view name_of(State state);
 std::optional<State> state_from(std::string_view name);
 
-// Why a pod is or was taken away. `idle` alone can be rescued; the others end the session whatever its activity.
+// Why a pod is or was taken away. `idle` alone can be rescued; the others end the session whatever its
+// activity.
 enum class EndCause : std::uint8_t { none, idle, lifetime, deleted, lost, failed };
 
 std::string_view name_of(EndCause cause);
@@ -47,9 +49,9 @@ struct Session {
   std::string pod_uid;  // in ready, draining, stopping; from then on the fence of every connection
   EndCause cause = EndCause::none;  // draining, stopping: why; absent, failed: why the last generation ended
   std::string reason;               // failed, absent: for people
-  bool wanted = false;              // stopping or a forced drain: somebody waits, the next generation follows at once
-  bool pinned = false;              // never idle
-  std::uint32_t failures = 0;       // failed starts in a row
+  bool wanted = false;  // stopping or a forced drain: somebody waits, the next generation follows at once
+  bool pinned = false;  // never idle
+  std::uint32_t failures = 0;  // failed starts in a row
   SessionPolicy policy;
   WallTime created;        // this generation was asked for (pending)
   WallTime ready_since;    // this generation became ready
@@ -72,6 +74,8 @@ struct Transition {
 };
 
 // A drain that is not for idleness cannot be rescued: who comes now waits for the next generation.
-inline bool rescuable(State state, EndCause cause) { return state == State::draining && cause == EndCause::idle; }
+inline bool rescuable(State state, EndCause cause) {
+  return state == State::draining && cause == EndCause::idle;
+}
 
 }  // namespace alcove

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <string>
 
 namespace alcove::proxy {
@@ -10,7 +11,10 @@ namespace {
 
 constexpr HeadLimits kLimits{32 * 1024, 100};
 
-std::optional<Failure> parse(const std::string& text, RequestHead& head) {
+// The head points into its text, which therefore stays for as long as the tests run.
+std::optional<Failure> parse(const std::string& sent, RequestHead& head) {
+  static std::deque<std::string> kept;
+  const std::string& text = kept.emplace_back(sent);
   std::size_t line = 0;
   std::size_t end = 0;
   if (find_head_end(text, line, end) != HeadScan::complete)

@@ -86,7 +86,7 @@ TEST(pages, the_waiting_page_works_without_scripts_and_tells_screen_readers) {
 
 TEST(pages, the_sign_in_form_carries_where_to_go) {
   const Page page = sign_in_page("/lab?a=1&b=\"2\"", "");
-  EXPECT_NE(page.html.find("<form method=\"post\" action=\"/.alcove/sign-in\">"), std::string::npos);
+  EXPECT_NE(page.html.find("<form method=\"post\">"), std::string::npos);
   EXPECT_NE(page.html.find("name=\"user\""), std::string::npos);
   EXPECT_NE(page.html.find("name=\"to\" type=\"hidden\" value=\"/lab?a=1&amp;b=&quot;2&quot;\""),
             std::string::npos);

@@ -94,7 +94,7 @@ TEST(route, an_environments_halves_must_be_labels) {
   for (const std::string_view host :
        {"--team.example.com", "ada--.example.com", "--.example.com", "a--b--c.example.com",
         "ada---team.example.com", "a_b--team.example.com", "x.ada--team.example.com"})
-    EXPECT_EQ(router.route(host, "/").kind, Kind::nothing) << host;
+    EXPECT_EQ(router.route(host, "/").kind, Kind::malformed) << host;
 }
 
 TEST(route, the_longest_domain_counts) {
@@ -204,7 +204,7 @@ TEST(route, names_a_few_apps_of_many) {
 TEST(route, bears_settings_without_apps_or_domains) {
   EXPECT_EQ(Router(settings({})).route("foo.example.com", "/").why, "no app is called \"foo\" here");
   EXPECT_EQ(Router(settings({}, {})).route("foo.example.com", "/").kind, Kind::nothing);
-  EXPECT_EQ(Router(settings({}, {"", "..."})).route("", "/").kind, Kind::nothing);
+  EXPECT_EQ(Router(settings({}, {"", "..."})).route("", "/").kind, Kind::malformed);
 }
 
 }  // namespace
