@@ -174,6 +174,14 @@ bool kill_marked(const MarkedPods& pods) {
   return false;
 }
 
+void kill_group_below(const Process& leader, const std::string& directory) {
+  if (leader.pid <= 1) return;
+  for (const pid_t pid : all_pids()) {
+    if (::getpgid(pid) != leader.pid || start_time_of(pid).value_or(0) < leader.start_time) continue;
+    if (working_directory_of(pid).starts_with(directory + "/")) ::kill(pid, SIGKILL);
+  }
+}
+
 std::string exit_text(int status) {
   if (WIFEXITED(status)) return fmt::format("exited with code {}", WEXITSTATUS(status));
   if (WIFSIGNALED(status)) {

@@ -42,6 +42,9 @@ using MarkedPods = std::unordered_map<std::string, std::uint64_t>;
 // Kills (SIGKILL) every process that belongs to one of these pods, until there is none. False: some were left
 // after about five seconds. Blocks for some milliseconds for each round.
 bool kill_marked(const MarkedPods& pods);
+// Kills what is left of the process group of `leader` that works below `directory`: programs that write over
+// their environment (nginx shows its title there) carry no mark any more. The leader itself may be gone.
+void kill_group_below(const Process& leader, const std::string& directory);
 
 // "exited with code 3", "was killed by signal 9 (SIGKILL)", from a wait status.
 std::string exit_text(int status);

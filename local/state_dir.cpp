@@ -285,8 +285,13 @@ Generation StateDir::latest_log(const SessionKey& key) const {
 void StateDir::clean_up() {
   MarkedPods left;
   const std::string boot = boot_id();
-  for (const PodRecord& record : records())
-    if (record.boot_id == boot && !record.uid.empty()) left.emplace(record.uid, record.leader.start_time);
+  std::error_code unknown;
+  const std::string own = fs::weakly_canonical(path_, unknown).string();
+  for (const PodRecord& record : records()) {
+    if (record.boot_id != boot || record.uid.empty()) continue;
+    left.emplace(record.uid, record.leader.start_time);
+    kill_group_below(record.leader, own);
+  }
   if (!left.empty()) {
     spdlog::warn("{} pods of an earlier run were not ended in order: ending what is left of them",
                  left.size());

@@ -13,6 +13,7 @@ namespace {
 
 // Reused connections that turn out to be dead. Dials are bounded by time instead.
 constexpr std::uint32_t kMostStale = 8;
+constexpr Millis kSuccessorWait{1'000};  // until the store has noticed that a pod died
 
 std::int64_t micros(SteadyClock::duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
@@ -368,6 +369,12 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
       const Held held = co_await hold();
       if (held == Held::answered) co_return last_after_;
     }
+    if (route_->pod_uid == dead_uid_) {
+      const bool again = co_await dial_again_later(pause);
+      if (!again || SteadyClock::now() >= successor_until_)
+        co_return co_await answer(std::move(*broken_off_));
+      continue;
+    }
     std::unique_ptr<PodConn> pod = co_await connect();
     if (conn_.gone()) co_return co_await answer({Side::client, Phase::dial, 0, "the client has left", 0});
     if (pod == nullptr) {
@@ -395,6 +402,16 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
       pod.reset();
       const bool again = co_await dial_again_later(pause);
       if (again) continue;
+    }
+    // A pod that was killed takes connections for a moment longer. It never sees a request twice; the pod
+    // that comes after it may be sent one that changes nothing, once.
+    if (outcome.successor && dead_uid_.empty()) {
+      worker_.metrics.retries.add();
+      dead_uid_ = route_->pod_uid;
+      broken_off_ = std::move(outcome.failure);
+      successor_until_ = SteadyClock::now() + kSuccessorWait;
+      pod.reset();
+      continue;
     }
     if (outcome.failure && !outcome.answered) co_return co_await answer(std::move(*outcome.failure));
     if (outcome.failure) {

@@ -100,6 +100,10 @@ class Exchange {
   bool from_hold_ = false;
   SteadyTime ready_at_{};
   SteadyTime hold_until_{};
+  // The pod broke off before a byte of its answer: only its successor may be sent the request again.
+  std::string dead_uid_;
+  std::optional<Failure> broken_off_;
+  SteadyTime successor_until_{};
 
   After last_after_ = After::abort;  // of the last reply of our own
   bool logged_ = false;

@@ -76,6 +76,11 @@ bool Relay::may_retry() const {
   return pod_.reused && exchange_.facts_.idempotent && exchange_.facts_.body.kind == BodyKind::none;
 }
 
+bool Relay::may_go_to_successor() const {
+  return !got_any_ && !upload_failure_ && !conn_.gone() && !conn_.expired() && exchange_.facts_.idempotent &&
+         exchange_.facts_.body.kind == BodyKind::none;
+}
+
 // Once the answer has begun, its own limits rule.
 void Relay::limit_wait() {
   if (outcome_.answered) return;
@@ -258,6 +263,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
         outcome_.failure = pod_failure(got_any_ ? "the pod closed the connection within its answer's head"
                                                 : "the pod closed the connection without an answer");
         outcome_.retry = may_retry();
+        outcome_.successor = may_go_to_successor();
         co_return outcome_;
       }
       if (ex.first_us_ < 0)

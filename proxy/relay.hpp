@@ -22,6 +22,7 @@ class Relay {
     std::optional<Failure> failure;  // first failure; nothing has been sent to the client unless `answered`
     bool answered = false;           // the response head has been sent
     bool retry = false;        // the pod cannot have seen the request (or may see it twice, RFC 9110 9.2.2)
+    bool successor = false;    // it may have, but another pod can be sent it (idempotent, without a body)
     bool keep_client = false;  // the client connection is good for another request
     bool keep_pod = false;     // the same for the pod connection
     bool tunnel = false;       // 101: go on as a tunnel
@@ -40,6 +41,7 @@ class Relay {
   Failure pod_failure(const char* what) const;
   Failure client_failure(Phase phase) const;
   bool may_retry() const;
+  bool may_go_to_successor() const;
   void limit_wait();
 
   Exchange& exchange_;
