@@ -1,12 +1,15 @@
-// BodyReader: cuts one message body out of a read buffer, piece by piece, by its framing (RFC 9112 6). Pure.
-// Called by relay for either direction. Thread: the worker's.
+// Bodies on their way through: BodyReader cuts one out of a read buffer, piece by piece, by its framing
+// (RFC 9112 6); add_piece frames a piece anew for the other side. Called by relay for either direction. Pure.
+// Thread: the worker's.
 #pragma once
 
 #include "proxy/buffer.hpp"
 #include "proxy/chunk.hpp"
+#include "proxy/gather.hpp"
 #include "proxy/head.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace alcove::proxy {
 
@@ -55,5 +58,29 @@ class BodyReader {
   ChunkDecoder chunks_;
   bool done_;
 };
+
+// Where a chunk's size is written until it has been sent.
+using ChunkSizeText = std::array<char, kMostChunkSizeText>;
+
+// Adds one piece of a body (at most three parts). `last`: nothing of this body follows. A chunked piece
+// without payload is nothing at all but for the last: an empty chunk would end the body.
+inline void add_piece(Gather& parts, const char* data, std::size_t size, bool chunked, bool last,
+                      ChunkSizeText& size_text) {
+  if (!chunked) {
+    parts.add(data, size);
+    return;
+  }
+  constexpr std::string_view kEnd = "\r\n";
+  constexpr std::string_view kLast = "0\r\n\r\n";
+  constexpr std::string_view kEndAndLast = "\r\n0\r\n\r\n";
+  if (size > 0) {
+    parts.add(size_text.data(), write_chunk_size(size_text.data(), size));
+    parts.add(data, size);
+    const std::string_view end = last ? kEndAndLast : kEnd;
+    parts.add(end.data(), end.size());
+  } else if (last) {
+    parts.add(kLast.data(), kLast.size());
+  }
+}
 
 }  // namespace alcove::proxy

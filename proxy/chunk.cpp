@@ -1,6 +1,7 @@
 #include "proxy/chunk.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 namespace alcove::proxy {
@@ -108,6 +109,13 @@ ChunkDecoder::Step ChunkDecoder::decode(char* data, std::size_t size) {
     }
   }
   return step;
+}
+
+std::size_t write_chunk_size(char* out, std::size_t size) {
+  char* end = std::to_chars(out, out + 16, size, 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  return static_cast<std::size_t>(end - out);
 }
 
 }  // namespace alcove::proxy

@@ -1,8 +1,8 @@
 // ChunkDecoder: takes chunked coding apart, strictly and in place. Pure state machine; no I/O, no allocation.
-// Called by body. Source: RFC 9112 7.1. Refuses what others have been tricked with: bare LF, signs, white
-// space in a size, sizes above 2^60, unbounded extensions or trailers, CR or LF inside an extension (rule 4).
-// Trailer fields are checked for form and dropped (RFC 9110 6.5.1 allows it; they are never merged into a
-// head).
+// write_chunk_size is the other way. Called by body. Source: RFC 9112 7.1. Refuses what others have been
+// tricked with: bare LF, signs, white space in a size, sizes above 2^60, unbounded extensions or trailers, CR
+// or LF inside an extension (rule 4). Trailer fields are checked for form and dropped (RFC 9110 6.5.1 allows
+// it; they are never merged into a head).
 #pragma once
 
 #include <cstddef>
@@ -44,5 +44,9 @@ class ChunkDecoder {
   std::uint32_t extra_ = 0;  // bytes of extensions in this chunk, or of trailers in all
   bool colon_ = false;       // a trailer line has had its colon
 };
+
+// "1f4\r\n" for a chunk of that size. Writes at most kMostChunkSizeText bytes.
+inline constexpr std::size_t kMostChunkSizeText = 18;
+std::size_t write_chunk_size(char* out, std::size_t size);
 
 }  // namespace alcove::proxy

@@ -250,6 +250,11 @@ void write_request_head(const RequestHead& head, const RequestRules& rules, std:
   out.append("\r\n");
 }
 
+AnswerFraming answer_framing(const BodyFraming& body, bool client_http11) {
+  if (body.kind == BodyKind::none || body.kind == BodyKind::length) return AnswerFraming::as_declared;
+  return client_http11 ? AnswerFraming::chunked : AnswerFraming::until_close;
+}
+
 void write_response_head(const ResponseHead& head, const ResponseRules& rules, std::string& out) {
   out.append("HTTP/1.1 ");
   put_number(out, head.status);

@@ -29,10 +29,19 @@ struct RequestRules {
 // Appends the head for the pod to `out`. The body follows with the framing of head.body.
 void write_request_head(const RequestHead& head, const RequestRules& rules, std::string& out);
 
+// How the body of an answer is framed for the client. HTTP/1.0 knows no chunks (rule 7): what has no length
+// ends there with the connection.
+enum class AnswerFraming : std::uint8_t {
+  as_declared,  // no body, or one with a length
+  chunked,
+  until_close,
+};
+AnswerFraming answer_framing(const BodyFraming& body, bool client_http11);
+
 struct ResponseRules {
   bool client_http11 = true;
-  bool keep_alive = true;  // what the client is told
-  bool chunked = false;  // the body is sent chunked (the caller's choice for BodyKind::chunked, until_close)
+  bool keep_alive = true;           // what the client is told
+  bool chunked = false;             // the body is sent chunked (AnswerFraming::chunked)
   std::string_view private_cookie;  // a pod cannot set it
 };
 

@@ -6,41 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include <charconv>
-
 namespace alcove::proxy {
-namespace {
-
-constexpr std::string_view kChunkEnd = "\r\n";
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
-constexpr std::string_view kChunkEndAndLast = "\r\n0\r\n\r\n";
-
-// Frames one piece of a body for the wire. `size_text` must live as long as the parts.
-void add_piece(Gather& parts, const char* data, std::size_t size, bool chunked, bool last,
-               std::array<char, 20>& size_text) {
-  if (!chunked) {
-    parts.add(data, size);
-    return;
-  }
-  if (size > 0) {
-    parts.add(size_text.data(), write_chunk_size(size_text.data(), size));
-    parts.add(data, size);
-    const std::string_view end = last ? kChunkEndAndLast : kChunkEnd;
-    parts.add(end.data(), end.size());
-  } else if (last) {
-    parts.add(kLastChunk.data(), kLastChunk.size());
-  }
-}
-
-}  // namespace
-
-std::size_t write_chunk_size(char* out, std::size_t size) {
-  char* end = std::to_chars(out, out + 16, size, 16).ptr;
-  *end++ = '\r';
-  *end++ = '\n';
-  return static_cast<std::size_t>(end - out);
-}
-
 Relay::Relay(Exchange& exchange, PodConn& pod)
     : exchange_(exchange), conn_(exchange.conn_), pod_(pod), metrics_(exchange.worker_.metrics) {
   conn_.set_pod(&pod_);
@@ -91,7 +57,7 @@ void Relay::limit_wait() {
 // Sends the head together with what is there of the body: one write for most requests.
 Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
   Exchange& ex = exchange_;
-  std::array<char, 20> size_text;
+  ChunkSizeText size_text;
   BodyReader::Piece piece;
   // While the client waits for a 100 its body is not here; else the first piece rides along.
   if (!ex.facts_.expects_continue) piece = ex.take_body();
@@ -139,7 +105,7 @@ Awaitable<std::optional<Failure>> Relay::upload_pieces() {
   Exchange& ex = exchange_;
   const bool chunked = ex.facts_.body.kind == BodyKind::chunked;
   const std::uint64_t limit = ex.app_->body_limit;
-  std::array<char, 20> size_text;
+  ChunkSizeText size_text;
   while (!ex.upload_.done()) {
     if (conn_.in.empty()) {
       conn_.upload_rate.waiting = !ex.facts_.expects_continue || ex.bytes_in_ > 0;
@@ -303,14 +269,11 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
     }
 
     download_ = BodyReader(head.body);
-    chunk_to_client_ =
-        ex.facts_.http11 && (head.body.kind == BodyKind::chunked || head.body.kind == BodyKind::until_close);
-    const bool ends_with_close =
-        !chunk_to_client_ && !ex.facts_.http11 &&
-        (head.body.kind == BodyKind::chunked || head.body.kind == BodyKind::until_close);
+    const AnswerFraming framing = answer_framing(head.body, ex.facts_.http11);
+    chunk_to_client_ = framing == AnswerFraming::chunked;
     // A final status before the end of the body ends the upload (rule 6): the connection cannot be used
     // again.
-    final_keep_alive_ = ex.can_keep_alive() && ex.request_read() && !ends_with_close;
+    final_keep_alive_ = ex.can_keep_alive() && ex.request_read() && framing != AnswerFraming::until_close;
     rules.keep_alive = final_keep_alive_;
     rules.chunked = chunk_to_client_;
     write_response_head(head, rules, head_);
@@ -322,7 +285,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
     outcome_.keep_pod = head.keep_alive && head.body.kind != BodyKind::until_close && !outcome_.tunnel;
     pod_.in.consume(end);
 
-    std::array<char, 20> size_text;
+    ChunkSizeText size_text;
     Gather parts;
     parts.add(head_.data(), head_.size());
     const BodyReader::Piece piece = outcome_.tunnel ? BodyReader::Piece{} : download_.next(pod_.in);
@@ -349,7 +312,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
 
 Awaitable<std::optional<Failure>> Relay::response_body() {
   Exchange& ex = exchange_;
-  std::array<char, 20> size_text;
+  ChunkSizeText size_text;
   while (!download_.done()) {
     if (pod_.in.empty()) {
       conn_.limit(body_idle_);

@@ -7,7 +7,7 @@
 
 #include "base/event.hpp"
 #include "proxy/exchange.hpp"
-#include "proxy/stream.hpp"
+#include "proxy/gather.hpp"
 
 #include <optional>
 
@@ -63,8 +63,5 @@ class Relay {
   std::string head_;  // of the answer, and chunk sizes
   Outcome outcome_;
 };
-
-// "1f4\r\n" for a chunk of that size. Writes at most 18 bytes.
-std::size_t write_chunk_size(char* out, std::size_t size);
 
 }  // namespace alcove::proxy

@@ -8,7 +8,6 @@
 
 #include <boost/asio/ssl/stream.hpp>
 
-#include <array>
 #include <memory>
 #include <utility>
 
@@ -69,38 +68,6 @@ class ClientStream {
  private:
   Socket socket_;
   std::unique_ptr<Tls> tls_;
-};
-
-// Up to four pieces that are sent as one (head, chunk size, payload, chunk end); consume() after a partial
-// write.
-class Gather {
- public:
-  void add(const void* data, std::size_t size) {
-    if (size > 0) parts_[count_++] = asio::const_buffer(data, size);
-  }
-  std::size_t size() const {
-    std::size_t total = 0;
-    for (std::size_t i = first_; i < count_; ++i) total += parts_[i].size();
-    return total;
-  }
-  void consume(std::size_t n) {
-    while (n > 0) {
-      const std::size_t step = std::min(n, parts_[first_].size());
-      parts_[first_] += step;
-      n -= step;
-      if (parts_[first_].size() == 0) ++first_;
-    }
-  }
-  // Asio's ConstBufferSequence
-  using value_type = asio::const_buffer;
-  using const_iterator = const asio::const_buffer*;
-  const_iterator begin() const { return parts_.data() + first_; }
-  const_iterator end() const { return parts_.data() + count_; }
-
- private:
-  std::array<asio::const_buffer, 4> parts_;
-  std::size_t first_ = 0;
-  std::size_t count_ = 0;
 };
 
 }  // namespace alcove::proxy

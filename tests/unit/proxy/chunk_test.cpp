@@ -1,8 +1,6 @@
 // Chunked coding taken apart, whole and byte by byte: rules 4 and 8 of the HTTP rules.
 #include "proxy/chunk.hpp"
 
-#include "proxy/relay.hpp"
-
 #include <gtest/gtest.h>
 
 #include <string>
