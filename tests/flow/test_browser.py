@@ -3,14 +3,14 @@
 Screenshots go to build/screenshots, to be looked at.
 """
 
+import re
 import shutil
-import signal
 import subprocess
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.chrome.remote_connection import ChromeRemoteConnection
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as expect
 from selenium.webdriver.support.ui import WebDriverWait
@@ -22,27 +22,46 @@ PATIENCE_S = 60
 
 
 @pytest.fixture
-def browser(place):
-    driver_program, chromium = shutil.which("chromedriver"), shutil.which("chromium")
-    assert driver_program and chromium, "chromium and chromium-driver are not installed: ./dev test installs them"
+def driver_url(place):
+    """A chromedriver of our own: Selenium would look for it at "localhost", a name that a bare machine does not know."""
+    program = shutil.which("chromedriver")
+    assert program, "chromium-driver is not installed: ./dev test installs it"
+    log = place / "chromedriver.log"
+    process = subprocess.Popen([program, "--port=0", f"--log-path={log}"], stdout=subprocess.PIPE, text=True)
+    try:
+        for line in process.stdout:
+            if found := re.search(r"started successfully on port (\d+)", line):
+                yield f"http://127.0.0.1:{found[1]}"
+                break
+        else:
+            raise AssertionError(f"chromedriver ended before it listened: {log.read_text()}")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def browser(place, driver_url):
+    chromium = shutil.which("chromium")
+    assert chromium, "chromium is not installed: ./dev test installs it"
     options = Options()
     options.binary_location = chromium
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
                      "--window-size=1100,800", f"--user-data-dir={place / 'profile'}", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--disable-sync",
                      "--disable-default-apps", "--disable-extensions", "--lang=en",
+                     # chromedriver would look for the browser at "localhost" too.
+                     "--remote-debugging-pipe",
                      # Nothing leaves this machine.
                      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(service=Service(driver_program, log_path=str(place / "chromedriver.log")), options=options)
+    driver = webdriver.Remote(ChromeRemoteConnection(driver_url), options=options)
     driver.set_page_load_timeout(PATIENCE_S)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     yield driver
-    service = driver.service.process
     driver.quit()
-    if service.poll() is None:
-        service.send_signal(signal.SIGKILL)
 
 
 def wait(browser, condition):
@@ -156,8 +175,8 @@ def test_the_place_in_the_queue_is_shown(make, browser, gate):
 
 def test_dark_colours_are_readable(make, browser):
     run = make(apps={"demo": demo(waiting_page_after="20s")})
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
-                            {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+    browser.execute("executeCdpCommand", {"cmd": "Emulation.setEmulatedMedia", "params": {
+        "features": [{"name": "prefers-color-scheme", "value": "dark"}]}})
     browser.get(f"http://demo.localhost:{run.port}/")
     shot(browser, "8-sign-in-dark")
     sign_in(browser, "ada")

@@ -63,6 +63,9 @@ def test_polling_of_a_quiet_path_does_not_keep_a_pod(make):
     with run.connect() as connection:
         for _ in range(100):
             answer = connection.request("GET", "/poll", run.host("test"), [("X-User-ID", "ada")])
+            if answer.status == 503:  # the pod goes, and a poll does not start another
+                assert answer.by_alcove and wait_gone([pid], 30)
+                return
             assert answer.status == 200
             if wait_gone([pid], 0.1):
                 return
