@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.remote_connection import ChromeRemoteConnection
+from selenium.webdriver.chromium.remote_connection import ChromiumRemoteConnection
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as expect
 from selenium.webdriver.support.ui import WebDriverWait
@@ -57,7 +58,7 @@ def browser(place, driver_url):
                      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Remote(ChromeRemoteConnection(driver_url), options=options)
+    driver = webdriver.Remote(ChromiumRemoteConnection(driver_url, "goog", "chrome"), options=options)
     driver.set_page_load_timeout(PATIENCE_S)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     yield driver
@@ -65,7 +66,9 @@ def browser(place, driver_url):
 
 
 def wait(browser, condition):
-    return WebDriverWait(browser, PATIENCE_S, poll_frequency=0.05).until(condition)
+    # A page may be replaced between the moment an element is found and the moment its text is read.
+    return WebDriverWait(browser, PATIENCE_S, poll_frequency=0.05,
+                         ignored_exceptions=[StaleElementReferenceException]).until(condition)
 
 
 def shot(browser, name: str):
