@@ -7,6 +7,7 @@
 namespace alcove::proxy {
 namespace {
 
+constexpr std::uint32_t kMaxSizeDigits = 16;  // leading zeros too, or a size could go on for ever
 constexpr std::uint32_t kMaxExtension = 512;
 constexpr std::uint32_t kMaxTrailers = 8 * 1024;
 constexpr std::uint64_t kMaxChunk = std::uint64_t{1} << 60;
@@ -32,7 +33,7 @@ bool ChunkDecoder::take(char c) {
       if (const int digit = hex_value(c); digit >= 0) {
         left_ = left_ * 16 + static_cast<std::uint64_t>(digit);
         at_ = At::size;
-        return left_ < kMaxChunk;
+        return left_ < kMaxChunk && ++extra_ <= kMaxSizeDigits;
       }
       if (at_ == At::size_first) return false;
       extra_ = 0;

@@ -41,7 +41,7 @@ class ChunkDecoder {
   bool last_ = false;
   bool finished_ = false;
   std::uint64_t left_ = 0;   // of the current chunk's data
-  std::uint32_t extra_ = 0;  // bytes of extensions in this chunk, or of trailers in all
+  std::uint32_t extra_ = 0;  // digits of this size, bytes of this chunk's extensions, or of trailers in all
   bool colon_ = false;       // a trailer line has had its colon
 };
 

@@ -247,11 +247,16 @@ std::optional<Failure> place_request(RequestHead& head) {
   } else if (starts_with_scheme(head.target, authority)) {
     const auto slash = head.target.find_first_of("/?", authority);
     head.host = head.target.substr(authority, slash == std::string_view::npos ? slash : slash - authority);
-    head.path = slash == std::string_view::npos ? std::string_view("/") : head.target.substr(slash);
+    // Without a path, OPTIONS asks about the server and not about a resource (RFC 9112 3.2.4).
+    const std::string_view whole = head.verb == http::verb::options ? "*" : "/";
+    head.path = slash == std::string_view::npos ? whole : head.target.substr(slash);
     if (head.path.front() == '?') return bad_request("an absolute target needs a path before its query");
   } else {
     return bad_request("target \"" + printable(head.target, 80) + "\" is neither a path nor a URL");
   }
+  // A fragment is never sent (RFC 9112 3.2.1): who reads on behind it sees another path than who does not.
+  if (head.target.find('#') != std::string_view::npos)
+    return bad_request("target \"" + printable(head.target, 80) + "\" has a fragment");
   if (head.host.find_first_of("@/\\ \t,") != std::string_view::npos)
     return bad_request("Host \"" + printable(head.host, 80) + "\" is not a host name");
   return std::nullopt;

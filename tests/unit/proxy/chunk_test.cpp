@@ -72,7 +72,9 @@ TEST(Chunk, refuses_what_is_not_exactly_chunked) {
     EXPECT_EQ(decode(text, 1).status, ChunkDecoder::Status::bad) << text;
 }
 
-TEST(Chunk, bounds_extensions_and_trailers) {
+TEST(Chunk, bounds_sizes_extensions_and_trailers) {
+  EXPECT_EQ(decode(std::string(15, '0') + "1\r\nx\r\n0\r\n\r\n", 100).status, ChunkDecoder::Status::done);
+  EXPECT_EQ(decode(std::string(17, '0'), 1).status, ChunkDecoder::Status::bad);
   EXPECT_EQ(decode("1;" + std::string(2'000, 'x'), 100).status, ChunkDecoder::Status::bad);
   EXPECT_EQ(decode("0\r\nA: " + std::string(20'000, 'x'), 100).status, ChunkDecoder::Status::bad);
 }

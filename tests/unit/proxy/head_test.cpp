@@ -119,6 +119,20 @@ TEST(Head, absolute_form_wins_over_host) {
   EXPECT_EQ(head.path, "/");
   ASSERT_FALSE(parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", head));
   EXPECT_EQ(head.path, "*");
+  ASSERT_FALSE(parse("OPTIONS http://b.example HTTP/1.1\r\nHost: a\r\n\r\n", head));
+  EXPECT_EQ(head.path, "*");
+  ASSERT_FALSE(parse("OPTIONS http://b.example/ HTTP/1.1\r\nHost: a\r\n\r\n", head));
+  EXPECT_EQ(head.path, "/");
+}
+
+TEST(Head, a_target_has_no_fragment) {
+  RequestHead head;
+  for (const char* target : {"/a#b", "/#", "http://b.example/a#b", "http://b.example#b", "/a?b#c"}) {
+    const auto failure = parse(std::string("GET ") + target + " HTTP/1.1\r\nHost: a\r\n\r\n", head);
+    ASSERT_TRUE(failure) << target;
+    EXPECT_EQ(failure->status, 400);
+  }
+  EXPECT_FALSE(parse("GET /a%23b HTTP/1.1\r\nHost: a\r\n\r\n", head));
 }
 
 TEST(Head, knows_whether_the_connection_goes_on) {
