@@ -28,19 +28,19 @@ void for_each_item(std::string_view list, char separator, OnToken on_item) {
   }
 }
 
-// Compares a field name with a lower-case one, '_' counting as '-': many pods read both as the same CGI
-// variable.
-bool same_name(std::string_view name, std::string_view lower_name) {
-  if (name.size() != lower_name.size()) return false;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i] == '_' ? '-' : lower(name[i]);
-    if (c != lower_name[i]) return false;
-  }
+// Compares names as pods may: without case, and with '_' for '-', since many read both as one CGI variable.
+char folded(char c) {
+  return c == '_' ? '-' : lower(c);
+}
+bool same_name(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (folded(a[i]) != folded(b[i])) return false;
   return true;
 }
 
-bool has_prefix(std::string_view name, std::string_view lower_prefix) {
-  return name.size() >= lower_prefix.size() && same_name(name.substr(0, lower_prefix.size()), lower_prefix);
+bool has_prefix(std::string_view name, std::string_view prefix) {
+  return name.size() >= prefix.size() && same_name(name.substr(0, prefix.size()), prefix);
 }
 
 // Names that Connection lists, other than its own options. They are few: a linear look is cheaper than a set.
@@ -83,17 +83,20 @@ bool is_hop_by_hop(http::field id) {
   }
 }
 
-enum class Forwarding : std::uint8_t { none, for_, proto, host, port, forwarded, real_ip, request_id };
+enum class Forwarding : std::uint8_t { none, for_, proto, host, port, forwarded, via, request_id, other };
 
+// What says how a request came here: believed from trusted peers alone.
 Forwarding forwarding_field(std::string_view name) {
   if (has_prefix(name, "x-forwarded-")) {
     if (same_name(name, "x-forwarded-for")) return Forwarding::for_;
     if (same_name(name, "x-forwarded-proto")) return Forwarding::proto;
     if (same_name(name, "x-forwarded-host")) return Forwarding::host;
     if (same_name(name, "x-forwarded-port")) return Forwarding::port;
+    return Forwarding::other;
   }
   if (same_name(name, "forwarded")) return Forwarding::forwarded;
-  if (same_name(name, "x-real-ip")) return Forwarding::real_ip;
+  if (same_name(name, "via")) return Forwarding::via;
+  if (same_name(name, "x-real-ip")) return Forwarding::other;
   if (same_name(name, "x-request-id")) return Forwarding::request_id;
   return Forwarding::none;
 }
@@ -111,16 +114,22 @@ bool is_underscore_alias(std::string_view name) {
 
 bool is_internal(std::string_view name, const RequestRules& rules) {
   if (has_prefix(name, "x-alcove-")) return true;
-  if (!rules.identity_header.empty() && name.size() == rules.identity_header.size()) {
-    bool same = true;
-    for (std::size_t i = 0; same && i < name.size(); ++i)
-      same = (name[i] == '_' ? '-' : lower(name[i])) == lower(rules.identity_header[i]);
-    if (same) return true;
-  }
+  if (same_name(name, rules.identity_header) || same_name(name, rules.jwt_header)) return true;
   if (rules.private_headers != nullptr)
     for (const std::string& guarded : *rules.private_headers)
       if (same_name(name, guarded)) return true;
   return false;
+}
+
+bool is_cookie(std::string_view pair, std::string_view name) {
+  return same_name(trim(pair.substr(0, pair.find('='))), name);
+}
+
+// Some front proxies fold several lines into one with commas: ours may be behind one.
+bool holds_cookie(std::string_view text, std::string_view name) {
+  bool found = false;
+  if (!name.empty()) for_each_item(text, ',', [&](std::string_view part) { found |= is_cookie(part, name); });
+  return found;
 }
 
 // All Cookie fields as one line, without ours. Nothing if nothing is left.
@@ -128,12 +137,17 @@ void put_cookies(const RequestHead& head, std::string_view private_cookie, std::
   const std::size_t before = out.size();
   out.append("Cookie: ");
   const std::size_t begin = out.size();
+  const auto put_pair = [&](std::string_view pair) {
+    if (out.size() > begin) out.append("; ");
+    out.append(pair);
+  };
   for (const HeadField& field : head.fields) {
     if (field.id != http::field::cookie) continue;
     for_each_item(field.value, ';', [&](std::string_view pair) {
-      if (!private_cookie.empty() && trim(pair.substr(0, pair.find('='))) == private_cookie) return;
-      if (out.size() > begin) out.append("; ");
-      out.append(pair);
+      if (!holds_cookie(pair, private_cookie)) return put_pair(pair);
+      for_each_item(pair, ',', [&](std::string_view part) {
+        if (!is_cookie(part, private_cookie)) put_pair(part);
+      });
     });
   }
   if (out.size() == begin) {
@@ -143,14 +157,44 @@ void put_cookies(const RequestHead& head, std::string_view private_cookie, std::
   }
 }
 
+// A cookie without a name ("=ours=x") is sent back by some browsers as its value, which then has our name.
+bool sets_cookie(std::string_view value, std::string_view name) {
+  while (!value.empty() && (value.front() == '=' || value.front() == ' ' || value.front() == '\t'))
+    value.remove_prefix(1);
+  bool found = false;
+  if (!name.empty())
+    for_each_item(value, ',',
+                  [&](std::string_view part) { found |= is_cookie(part.substr(0, part.find(';')), name); });
+  return found;
+}
+
+// What a trusted peer says.
 struct Forwarded {
-  std::string_view for_, proto, host, port, request_id;
+  std::string_view proto, host, port, request_id;
+  bool has_for = false;
+  bool has_forwarded = false;
 };
+
+// All fields of this kind as one list.
+void put_list(const RequestHead& head, Forwarding kind, std::string& out) {
+  for (const HeadField& field : head.fields)
+    if (forwarding_field(field.name) == kind && !field.value.empty() && !is_underscore_alias(field.name))
+      out.append(field.value).append(", ");
+}
+
+// RFC 7239: appended to what a trusted peer sent; made up for nobody.
+void put_forwarded(const RequestHead& head, const RequestRules& rules, std::string& out) {
+  out.append("Forwarded: ");
+  put_list(head, Forwarding::forwarded, out);
+  const bool v6 = rules.peer_address.find(':') != std::string_view::npos;
+  out.append(v6 ? "for=\"[" : "for=").append(rules.peer_address).append(v6 ? "]\"" : "");
+  out.append(";host=\"").append(head.host).append(rules.tls ? "\";proto=https\r\n" : "\";proto=http\r\n");
+}
 
 void put_forwarding(const RequestHead& head, const RequestRules& rules, const Forwarded& seen,
                     std::string& out) {
   out.append("X-Forwarded-For: ");
-  if (!seen.for_.empty()) out.append(seen.for_).append(", ");
+  if (seen.has_for) put_list(head, Forwarding::for_, out);
   out.append(rules.peer_address).append("\r\n");
   put(out, "X-Forwarded-Proto", !seen.proto.empty() ? seen.proto : rules.tls ? "https" : "http");
   if (const std::string_view host = !seen.host.empty() ? seen.host : head.host; !host.empty())
@@ -162,6 +206,7 @@ void put_forwarding(const RequestHead& head, const RequestRules& rules, const Fo
     put_number(out, rules.port);
   }
   out.append("\r\n");
+  if (seen.has_forwarded) put_forwarded(head, rules, out);
   put(out, "X-Request-ID", !seen.request_id.empty() ? seen.request_id : rules.request_id);
 }
 
@@ -201,7 +246,7 @@ void write_request_head(const RequestHead& head, const RequestRules& rules, std:
         zero_length = head.body.kind == BodyKind::none;
         continue;
       case http::field::cookie:
-        cookies = true;
+        cookies = !named.contains(field.name);
         continue;
       case http::field::origin:
         if (!rules.host.empty()) {
@@ -218,7 +263,10 @@ void write_request_head(const RequestHead& head, const RequestRules& rules, std:
       if (!rules.peer_trusted) continue;
       switch (kind) {
         case Forwarding::for_:
-          seen.for_ = field.value;
+          seen.has_for = true;
+          continue;
+        case Forwarding::forwarded:
+          seen.has_forwarded = true;
           continue;
         case Forwarding::proto:
           seen.proto = field.value;
@@ -233,7 +281,7 @@ void write_request_head(const RequestHead& head, const RequestRules& rules, std:
           seen.request_id = field.value;
           continue;
         default:
-          break;  // Forwarded and X-Real-IP go on from a trusted peer
+          break;
       }
     }
     if (named.contains(field.name)) continue;
@@ -243,6 +291,7 @@ void write_request_head(const RequestHead& head, const RequestRules& rules, std:
   put_forwarding(head, rules, seen, out);
   put(out, "Via", head.http11 ? "1.1 alcove" : "1.0 alcove");
   if (!rules.identity_header.empty() && !rules.user.empty()) put(out, rules.identity_header, rules.user);
+  if (!rules.jwt.empty()) put(out, rules.jwt_header, rules.jwt);
   if (head.expects_continue) put(out, "Expect", "100-continue");
   if (head.websocket) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
   if (zero_length) out.append("Content-Length: 0\r\n");
@@ -263,9 +312,7 @@ void write_response_head(const ResponseHead& head, const ResponseRules& rules, s
   const NamedByConnection named(head.fields);
   for (const HeadField& field : head.fields) {
     if (is_hop_by_hop(field.id) || field.id == http::field::content_length) continue;
-    if (field.id == http::field::set_cookie && !rules.private_cookie.empty() &&
-        trim(field.value.substr(0, field.value.find_first_of("=;"))) == rules.private_cookie)
-      continue;
+    if (field.id == http::field::set_cookie && sets_cookie(field.value, rules.private_cookie)) continue;
     if (has_prefix(field.name, "x-alcove-") || named.contains(field.name)) continue;
     put(out, field.name, field.value);
   }

@@ -21,6 +21,8 @@ struct RequestRules {
   std::string_view host;             // sent instead of the client's; empty: the client's
   std::string_view identity_header;  // name; empty: none
   std::string_view user;             // its value, percent-encoded by the caller if it is not printable ASCII
+  std::string_view jwt_header;       // a client's is dropped even if `jwt` is empty
+  std::string_view jwt;              // empty: none
   std::string_view private_cookie;   // never passed on; empty: none
   const std::vector<std::string>* private_headers = nullptr;  // lower-case names, never passed on
   std::size_t strip = 0;                                      // bytes of the path that the pod does not see

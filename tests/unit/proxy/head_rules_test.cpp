@@ -87,6 +87,61 @@ TEST(HeadRules, forwarding_fields_are_overwritten_unless_the_peer_is_trusted) {
   EXPECT_THAT(out, Not(HasSubstr("203.0.113.9")));
 }
 
+TEST(HeadRules, what_a_trusted_peer_says_in_several_lines_is_one_list) {
+  Rewriter r;
+  const std::string sent =
+      "X-Forwarded-For: 198.51.100.1\r\nForwarded: for=198.51.100.1\r\nX-Forwarded-For: 198.51.100.2, "
+      "198.51.100.3\r\nForwarded: for=\"[2001:db8::1]\"\r\nVia: 1.1 front\r\nX-Forwarded-Prefix: /x\r\n";
+  std::string out = r.request(sent);
+  for (const char* gone : {"198.51", "Forwarded: ", "front", "Prefix"})
+    EXPECT_THAT(out, Not(HasSubstr(gone)));
+  r.rules.peer_trusted = true;
+  out = r.request(sent);
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 198.51.100.1, 198.51.100.2, 198.51.100.3, 192.0.2.7\r\n"));
+  EXPECT_THAT(out, HasSubstr("Forwarded: for=198.51.100.1, for=\"[2001:db8::1]\", for=192.0.2.7;"
+                             "host=\"Demo.Example:8080\";proto=http\r\n"));
+  EXPECT_THAT(out, HasSubstr("Via: 1.1 front\r\n"));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-Prefix: /x\r\n"));
+  r.rules.peer_address = "2001:db8::7";
+  r.rules.tls = true;
+  EXPECT_THAT(r.request("Forwarded: \r\n"),
+              HasSubstr("Forwarded: for=\"[2001:db8::7]\";host=\"Demo.Example:8080\";proto=https\r\n"));
+}
+
+TEST(HeadRules, names_with_an_underscore_of_their_own_are_guarded_too) {
+  Rewriter r;
+  r.rules.identity_header = "X_App_User";
+  r.rules.jwt_header = "X_App_Jwt";
+  r.private_headers = {"x_user_id"};
+  const std::string out = r.request(
+      "X_User_ID: eve\r\nx-user-id: eve\r\nX-App-User: eve\r\nx_app_user: eve\r\nX_App_JWT: eve\r\n");
+  EXPECT_THAT(out, Not(HasSubstr("eve")));
+  EXPECT_THAT(out, HasSubstr("X_App_User: ada\r\n"));
+}
+
+TEST(HeadRules, a_jwt_goes_to_the_pod_and_a_clients_never_does) {
+  Rewriter r;
+  r.rules.jwt_header = "X-Alcove-Jwt";
+  EXPECT_THAT(r.request("X-Alcove-Jwt: eve\r\n"), Not(HasSubstr("Jwt")));
+  r.rules.jwt = "a.b.c";
+  EXPECT_THAT(r.request("X-Alcove-Jwt: eve\r\n"), HasSubstr("X-Alcove-Jwt: a.b.c\r\n"));
+}
+
+TEST(HeadRules, our_cookie_is_found_however_it_is_written) {
+  Rewriter r;
+  for (const char* ours : {"alcove_dev=s", "Alcove_Dev=s", "ALCOVE-DEV = s", "alcove_dev",
+                           "a=1, alcove_dev=s", "alcove_dev=s, a=1"}) {
+    const std::string out = r.request(std::string("Cookie: x=1;") + ours + "\r\nCookie: y=2, z\r\n");
+    EXPECT_THAT(out, HasSubstr("Cookie: x=1; ")) << ours;
+    EXPECT_THAT(out, HasSubstr("y=2, z\r\n")) << ours;
+    for (const char* gone : {"alcove", "Alcove", "ALCOVE", "=s", "= s"})
+      EXPECT_THAT(out.substr(out.find("Cookie"), out.find("X-Forwarded-For") - out.find("Cookie")),
+                  Not(HasSubstr(gone)))
+          << ours;
+  }
+  EXPECT_THAT(r.request("Connection: cookie\r\nCookie: a=1\r\n"), Not(HasSubstr("Cookie")));
+}
+
 TEST(HeadRules, cookies_become_one_line_without_ours) {
   Rewriter r;
   EXPECT_THAT(r.request("Cookie: a=1; alcove_dev=secret; b=2\r\nCookie: c=3\r\n"),
@@ -142,6 +197,20 @@ TEST(HeadRules, an_answer_keeps_its_fields_but_not_our_cookie_or_internal_ones) 
   for (const char* gone : {"forged", "X-Alcove-Ours", "X-Hop", "Keep-Alive", "Connection"})
     EXPECT_THAT(out, Not(HasSubstr(gone)));
   EXPECT_THAT(out, HasSubstr("Content-Length: 3\r\n\r\n"));
+}
+
+TEST(HeadRules, a_pod_cannot_set_our_cookie_however_it_is_written) {
+  ResponseRules rules;
+  rules.private_cookie = "alcove_dev";
+  for (const char* ours :
+       {"alcove_dev=f", "ALCOVE_DEV=f", " alcove-dev = f; Path=/", "alcove_dev", "=alcove_dev=f",
+        "a=1, alcove_dev=f", "a=1; Expires=Thu, 01 Jan 2099 00:00:00 GMT, alcove_dev=f"})
+    EXPECT_THAT(answer(std::string("Set-Cookie: ") + ours + "\r\n", rules), Not(HasSubstr("Set-Cookie")))
+        << ours;
+  for (const char* theirs : {"alcove_dev2=f", "a=alcove_dev", "a=1; Expires=Thu, 01 Jan 2099 00:00:00 GMT"})
+    EXPECT_THAT(answer(std::string("Set-Cookie: ") + theirs + "\r\n", rules), HasSubstr(theirs));
+  rules.private_cookie = {};
+  EXPECT_THAT(answer("Set-Cookie: =x\r\n", rules), HasSubstr("Set-Cookie: =x"));
 }
 
 TEST(HeadRules, an_answer_says_what_becomes_of_the_connection) {
