@@ -41,6 +41,13 @@ Digest hmac_sha256(std::string_view key, std::string_view data) {
   return out;
 }
 
+std::string jwt_hs256(std::string_view key, std::string_view claims) {
+  std::string out = base64url(R"({"alg":"HS256","typ":"JWT"})") + "." + base64url(claims);
+  const Digest digest = hmac_sha256(key, out);
+  out += "." + base64url({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  return out;
+}
+
 bool equal_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

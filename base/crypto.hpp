@@ -12,6 +12,8 @@ using Digest = std::array<unsigned char, 32>;
 
 Digest sha256(std::string_view data);
 Digest hmac_sha256(std::string_view key, std::string_view data);  // RFC 2104
+// A JSON Web Token (RFC 7519) with these claims, a JSON object, signed with HS256.
+std::string jwt_hs256(std::string_view key, std::string_view claims);
 // Takes the same time wherever the two differ. False for different lengths.
 bool equal_constant_time(std::string_view a, std::string_view b);
 std::string random_bytes(

@@ -59,6 +59,14 @@ void read_quiet_paths(const Value& value, std::vector<std::string>& out) {
   }
 }
 
+void read_identity_jwt(const Value& value, IdentityJwtSettings& out) {
+  Mapping mapping(value);
+  mapping.at("header").read(out.header);
+  mapping.at("secret").read_secret(out.secret);
+  mapping.at("ttl").read(out.ttl, Time{10 * kSecond, kDay});
+  mapping.refuse_unknown();
+}
+
 }  // namespace
 
 void read_app(const Value& value, AppSettings& out) {
@@ -69,6 +77,7 @@ void read_app(const Value& value, AppSettings& out) {
   mapping.at("strip_path").read(out.strip_path);
   mapping.at("host_header").read(out.host_header);
   mapping.at("identity_header").read(out.identity_header);
+  read_identity_jwt(mapping.at("identity_jwt"), out.identity_jwt);
 
   read_command(mapping.at("command"), out.command);
   read_named(mapping.at("env"), out.env, is_env_name, "a name for a variable: letters, digits and _");

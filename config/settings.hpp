@@ -58,6 +58,15 @@ enum class WebSocketActivity : std::uint8_t {
   open,   // as long as it is open
 };
 
+// A signed statement of who asks, for pods that want proof: a JWT (RFC 7519, HS256) in a field of its own.
+struct IdentityJwtSettings {
+  std::string header = "X-Alcove-Jwt";
+  std::string secret;   // HMAC key, shared with the pod; empty: no JWT is sent
+  Millis ttl{300'000};  // of a JWT; what a pod is sent has at least half of this to live
+
+  bool operator==(const IdentityJwtSettings&) const = default;
+};
+
 struct AppSettings {
   std::string name;  // a label; the key in the file
 
@@ -67,6 +76,7 @@ struct AppSettings {
   std::string
       host_header;  // sent to the pod instead of the client's Host (and Origin with it); empty: unchanged
   std::string identity_header = "X-Alcove-User";  // tells the pod who asks; empty: none
+  IdentityJwtSettings identity_jwt;
 
   // Pod (local runtime)
   std::vector<std::string> command;  // {address} {port} {user} {session} {dir} are replaced; no shell

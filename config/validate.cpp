@@ -217,6 +217,17 @@ void check_app_path(const AppSettings& app, const std::string& key, Reading& rea
     reading.fault_at(key, "/.alcove/ is Alcove's own");
 }
 
+void check_identity_jwt(const AppSettings& app, const std::string& key, Reading& reading) {
+  check_header_name(reading, key + ".header", app.identity_jwt.header);
+  if (iequals(app.identity_jwt.header, app.identity_header))
+    reading.fault_at(key + ".header",
+                     app.identity_header + " is the identity_header already: use another name");
+  // RFC 7518 3.2 asks for a key as long as the hash.
+  if (!app.identity_jwt.secret.empty() && app.identity_jwt.secret.size() < 32)
+    reading.fault_at(key + ".secret",
+                     "must have at least 32 bytes, such as the output of: openssl rand -hex 32");
+}
+
 void check_app(const Settings& settings, const AppSettings& app, Reading& reading) {
   const std::string key = "apps." + app.name;
   check_app_path(app, key + ".path", reading);
@@ -226,6 +237,7 @@ void check_app(const Settings& settings, const AppSettings& app, Reading& readin
     reading.fault_at(key + ".host_header",
                      quoted(app.host_header) + " is not a host, such as localhost or app.internal:8080");
   if (!app.identity_header.empty()) check_header_name(reading, key + ".identity_header", app.identity_header);
+  check_identity_jwt(app, key + ".identity_jwt", reading);
   if (!app.ready_path.empty() && (!app.ready_path.starts_with('/') || !is_printable_ascii(app.ready_path)))
     reading.fault_at(key + ".ready_path",
                      quoted(app.ready_path) + " is not a path: it begins with / and has no spaces");

@@ -223,6 +223,8 @@ void Exchange::write_pod_head(const Route& route) {
   rules.host = app.host_header;
   rules.identity_header = app.identity_header;
   rules.user = user;
+  rules.jwt_header = app.identity_jwt.header;
+  rules.jwt = worker_.identity->pod_jwt(app, user_, key_.empty() ? worker_.key_text : key_.text());
   rules.private_cookie = worker_.identity->private_cookie();
   rules.private_headers = &worker_.identity->private_headers();
   rules.strip = route.strip;

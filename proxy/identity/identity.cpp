@@ -4,8 +4,10 @@
 #include "base/session_key.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
-#include "proxy/identity/principal_cache.hpp"
+#include "proxy/identity/expiring_cache.hpp"
 #include "proxy/identity/signed_cookie.hpp"
+
+#include <nlohmann/json.hpp>
 
 namespace alcove::proxy {
 namespace {
@@ -32,8 +34,9 @@ std::string lower_case(std::string_view text) {
 }  // namespace
 
 struct Identity::Cache {
-  PrincipalCache cookies;
-  PrincipalCache users;
+  ExpiringCache<Principal> cookies;
+  ExpiringCache<Principal> users;
+  ExpiringCache<std::string> jwts;  // by session
 };
 
 Identity::Identity(SettingsPtr settings) : settings_(std::move(settings)), cache_(std::make_unique<Cache>()) {
@@ -78,8 +81,9 @@ Identity::Answer Identity::from_header(const TrustedHeaderIdentity& trusted, con
   auto name = session_name(found->value);
   if (!name) return {Verdict::refused, nullptr, trusted.header + ": " + name.error().text};
   Principal principal{std::string(found->value), std::move(*name)};
-  return {
-      Verdict::known, cache_->users.insert(found->value, std::move(principal), PrincipalCache::kNever), {}};
+  return {Verdict::known,
+          cache_->users.insert(found->value, std::move(principal), ExpiringCache<Principal>::kNever),
+          {}};
 }
 
 Identity::Answer Identity::from_cookie(const RequestHead& head) {
@@ -115,6 +119,21 @@ std::string Identity::make_cookie(std::string_view user, bool secure) const {
   if (secure) out += "; Secure";
   if (!dev_->cookie_domain.empty()) out += "; Domain=" + dev_->cookie_domain;
   return out;
+}
+
+std::string_view Identity::pod_jwt(const AppSettings& app, std::string_view user, std::string_view session) {
+  if (app.identity_jwt.secret.empty()) return {};
+  const std::int64_t now = now_s();
+  if (const std::string* known = cache_->jwts.find(session, now)) return *known;
+  const std::int64_t ttl_s = app.identity_jwt.ttl.count() / 1000;
+  nlohmann::ordered_json claims;
+  claims["iss"] = "alcove";
+  claims["sub"] = user;
+  claims["aud"] = app.name;
+  claims["session"] = session;
+  claims["iat"] = now;
+  claims["exp"] = now + ttl_s;
+  return *cache_->jwts.insert(session, jwt_hs256(app.identity_jwt.secret, claims.dump()), now + ttl_s / 2);
 }
 
 std::string_view Identity::private_cookie() const {

@@ -43,6 +43,10 @@ class Identity {
   // Set-Cookie value that signs `user` in (or out, with user empty). `secure`: the client came over TLS.
   std::string make_cookie(std::string_view user, bool secure) const;
 
+  // What proves to a pod of this app who asks (app key identity_jwt); empty if the app has no secret for it.
+  // Made once for half of its life, so that the way of a request costs a look-up. Good until the next call.
+  std::string_view pod_jwt(const AppSettings& app, std::string_view user, std::string_view session);
+
   // Never pass these on to a pod: lower-case names of trusted headers; and the cookie's name ("" if none).
   const std::vector<std::string>& private_headers() const { return private_headers_; }
   std::string_view private_cookie() const;

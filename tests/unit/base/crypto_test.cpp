@@ -51,6 +51,14 @@ TEST(crypto, hmac_agrees_with_rfc_4231) {
   EXPECT_EQ(hex_of(hmac_sha256({}, {})), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+TEST(crypto, a_jwt_is_what_others_make) {
+  // The example that jwt.io has shown for years.
+  EXPECT_EQ(jwt_hs256("your-256-bit-secret", R"({"sub":"1234567890","name":"John Doe","iat":1516239022})"),
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+            "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ."
+            "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c");
+}
+
 TEST(crypto, base64url_agrees_with_rfc_4648) {
   const std::pair<std::string, std::string> vectors[] = {
       {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},

@@ -293,6 +293,19 @@ TEST(Conflicts, of_admin_and_identity_are_found) {
   EXPECT_THAT(faults(kApps + "identity: [dev, dev]\n"), ElementsAre(HasSubstr("in the list already")));
 }
 
+TEST(Conflicts, of_a_jwt_are_found) {
+  const auto jwt = [](const std::string& keys) {
+    return kIdentity + "apps: {a: {command: [x], identity_jwt: {" + keys + "}}}\n";
+  };
+  const std::string secret(32, 's');
+  EXPECT_EQ(good(jwt("secret: " + secret + ", ttl: 1m, header: X-Proof")).apps.at(0).identity_jwt,
+            (IdentityJwtSettings{"X-Proof", secret, Millis{60'000}}));
+  EXPECT_THAT(faults(jwt("secret: sixteen bytes...")), ElementsAre(HasSubstr("at least 32 bytes")));
+  EXPECT_THAT(faults(jwt("header: 'X Y'")), ElementsAre(HasSubstr("is not a header name")));
+  EXPECT_THAT(faults(jwt("header: x-alcove-user")), ElementsAre(HasSubstr("is the identity_header already")));
+  EXPECT_THAT(faults(jwt("ttl: 1s")), ElementsAre(HasSubstr("apps.a.identity_jwt.ttl")));
+}
+
 TEST(Conflicts, of_runtimes_are_found) {
   EXPECT_THAT(faults(kIdentity + "apps: {a: {}}\n"),
               ElementsAre(HasSubstr("apps.a.command: the local runtime needs to know what to run")));

@@ -1,7 +1,7 @@
 #include "proxy/identity/identity.hpp"
 
 #include "base/crypto.hpp"
-#include "proxy/identity/principal_cache.hpp"
+#include "proxy/identity/expiring_cache.hpp"
 #include "proxy/identity/signed_cookie.hpp"
 
 #include <gtest/gtest.h>
@@ -113,8 +113,8 @@ TEST(next_cookie, walks_a_field_as_browsers_write_it) {
   EXPECT_EQ(seen, "a:1|b:2|c:3|:x|d:e=f|");
 }
 
-TEST(principal_cache, forgets_an_entry_at_its_expiry) {
-  PrincipalCache cache;
+TEST(expiring_cache, forgets_an_entry_at_its_expiry) {
+  ExpiringCache<Principal> cache;
   cache.insert("text", {"ada", "ada"}, 1000);
   ASSERT_NE(cache.find("text", 999), nullptr);
   EXPECT_EQ(cache.find("text", 999)->user, "ada");
@@ -122,12 +122,12 @@ TEST(principal_cache, forgets_an_entry_at_its_expiry) {
   EXPECT_EQ(cache.size(), 0U);
 }
 
-TEST(principal_cache, is_bounded_and_keeps_what_is_used) {
-  PrincipalCache cache;
-  cache.insert("used", {"used", "used"}, PrincipalCache::kNever);
+TEST(expiring_cache, is_bounded_and_keeps_what_is_used) {
+  ExpiringCache<Principal> cache;
+  cache.insert("used", {"used", "used"}, ExpiringCache<Principal>::kNever);
   for (int i = 0; i < 10'000; ++i) {
-    cache.insert(std::to_string(i), {"u", "u"}, PrincipalCache::kNever);
-    ASSERT_LE(cache.size(), 2 * PrincipalCache::kHalf);
+    cache.insert(std::to_string(i), {"u", "u"}, ExpiringCache<Principal>::kNever);
+    ASSERT_LE(cache.size(), 2 * ExpiringCache<Principal>::kHalf);
     if (i % 100 == 0) {
       ASSERT_NE(cache.find("used", 0), nullptr) << i;
     }
@@ -302,6 +302,26 @@ TEST(identity, names_what_pods_must_not_see) {
   EXPECT_EQ(none.private_cookie(), "");
   EXPECT_EQ(none.dev(), nullptr);
   EXPECT_EQ(none.make_cookie("ada", false), "");
+}
+
+TEST(identity, makes_a_jwt_once_for_half_of_its_life) {
+  Identity identity(with({trusted()}));
+  AppSettings app;
+  app.name = "notebook";
+  EXPECT_EQ(identity.pod_jwt(app, "ada", "notebook/ada"), "");
+  app.identity_jwt.secret = kSecret;
+  const std::string ada(identity.pod_jwt(app, "ada", "notebook/ada"));
+  EXPECT_EQ(identity.pod_jwt(app, "ada", "notebook/ada"), ada);
+  EXPECT_NE(identity.pod_jwt(app, "grace", "notebook/grace"), ada);
+
+  const auto dot = ada.find('.');
+  const auto last = ada.rfind('.');
+  std::string claims;
+  ASSERT_TRUE(base64url_decode(std::string_view(ada).substr(dot + 1, last - dot - 1), claims));
+  EXPECT_EQ(jwt_hs256(kSecret, claims), ada);
+  EXPECT_TRUE(
+      claims.starts_with(R"({"iss":"alcove","sub":"ada","aud":"notebook","session":"notebook/ada","iat":)"))
+      << claims;
 }
 
 }  // namespace

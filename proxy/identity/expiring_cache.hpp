@@ -1,10 +1,9 @@
-// Principal cache: what a cookie's text or a trusted user name was found to mean, so that a known user costs
-// one look-up and no HMAC. Called by identity, one per worker; not thread-safe. Bounded: two halves of kHalf
-// entries. What is asked for moves to the young half; when that is full the old half is forgotten and the
-// young one takes its place. Only verified texts are kept, so strangers cannot push others out.
+// Expiring cache: what a text was found to mean, until it expires: a cookie or a trusted user name its
+// principal, a session its JWT, so that a known user costs one look-up and no HMAC. Called by identity, one
+// per worker; not thread-safe. Bounded: two halves of kHalf entries. What is asked for moves to the young
+// half; when that is full the old half is forgotten and the young one takes its place. Only what Alcove has
+// verified or made is kept, so strangers cannot push others out.
 #pragma once
-
-#include "proxy/identity/identity.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -15,13 +14,14 @@
 
 namespace alcove::proxy {
 
-class PrincipalCache {
+template <class Known>
+class ExpiringCache {
  public:
   static constexpr std::size_t kHalf = 512;
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
   // nullptr: not known, or expired at `now_s`. Valid until the next call.
-  const Principal* find(std::string_view text, std::int64_t now_s) {
+  const Known* find(std::string_view text, std::int64_t now_s) {
     auto at = young_.find(text);
     if (at == young_.end()) {
       const auto old = old_.find(text);
@@ -30,22 +30,22 @@ class PrincipalCache {
       make_room();
       at = young_.insert(std::move(node)).position;
     }
-    if (now_s < at->second.expires_s) return &at->second.principal;
+    if (now_s < at->second.expires_s) return &at->second.known;
     young_.erase(at);
     return nullptr;
   }
 
-  const Principal* insert(std::string_view text, Principal principal, std::int64_t expires_s) {
+  const Known* insert(std::string_view text, Known known, std::int64_t expires_s) {
     make_room();
-    return &young_.insert_or_assign(std::string(text), Entry{std::move(principal), expires_s})
-                .first->second.principal;
+    return &young_.insert_or_assign(std::string(text), Entry{std::move(known), expires_s})
+                .first->second.known;
   }
 
   std::size_t size() const { return young_.size() + old_.size(); }
 
  private:
   struct Entry {
-    Principal principal;
+    Known known;
     std::int64_t expires_s;  // Unix time
   };
   struct Hash {
