@@ -18,11 +18,16 @@ Admin::~Admin() {
   stop();
 }
 
-Result<void> Admin::bind() {
-  return server_->start();
+Result<void> Admin::bind(ListeningSocket inherited) {
+  return server_->bind(std::move(inherited));
+}
+
+void Admin::stop_accepting() {
+  asio::post(io_, [this] { server_->stop_accepting(); });
 }
 
 void Admin::start() {
+  server_->start();
   thread_ = std::thread([this] { io_.run(); });
 }
 

@@ -1,5 +1,5 @@
 // Admin: the admin listener with its thread, io_context and store. Called by: app.
-// Thread: made and asked by the main thread. Fails with: as AdminServer::start.
+// Thread: made and asked by the main thread. Fails with: as AdminServer::bind.
 #pragma once
 
 #include "alcove/stores.hpp"
@@ -18,8 +18,11 @@ class Admin {
   Admin(const Admin&) = delete;
   Admin& operator=(const Admin&) = delete;
 
-  Result<void> bind();  // so that a port in use is known before anything else begins
+  // So that a port in use is known before anything else begins. `inherited`: a predecessor's socket, or none.
+  Result<void> bind(ListeningSocket inherited);
   void start();
+  Result<ListeningSocket> duplicate() const { return server_->duplicate(); }
+  void stop_accepting();  // a successor does
   void reload(SettingsPtr settings);
   void stop();  // returns when the thread has ended
   Endpoint endpoint() const { return server_->endpoint(); }

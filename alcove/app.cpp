@@ -17,6 +17,9 @@
 namespace alcove {
 namespace {
 
+constexpr Millis kLookEvery{20};
+constexpr Millis kTellAfter{5'000};
+
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
@@ -25,11 +28,12 @@ std::string joined(const std::vector<std::string>& words) {
 
 }  // namespace
 
-App::App(SettingsPtr settings, Roles roles, Reconfigure reconfigure)
+App::App(SettingsPtr settings, Roles roles, Reconfigure reconfigure, bool take_over)
     : signals_(io_.get_executor()),
       settings_(std::move(settings)),
       roles_(roles),
       reconfigure_(std::move(reconfigure)),
+      take_over_(take_over),
       stores_(settings_->store) {}
 
 App::~App() = default;
@@ -63,25 +67,104 @@ AdminServer::Parts App::admin_parts() {
 }
 
 Result<void> App::begin() {
-  // What can be in use by others comes first, so that a second start by mistake touches nothing.
-  if (roles_.gateway) {
-    if (settings_->log.access) {
-      using Format = proxy::AccessLogWriter::Format;
-      access_log_ = std::make_unique<proxy::AccessLogWriter>(
-          settings_->log.json ? Format::json : Format::human, STDOUT_FILENO);
-    }
-    gateway_ = std::make_unique<proxy::Gateway>(
-        settings_, [this](asio::io_context& io) { return stores_.make(io); }, access_log_.get());
-    if (auto started = gateway_->start(); !started) return started;
+  Inheritance inheritance;
+  if (take_over_) {
+    if (auto inherited = inherit(); !inherited) return inherited;
+    if (successor_) inheritance = std::move(successor_->inheritance);
   }
+  // What can be in use by others comes first, so that a second start by mistake touches nothing.
+  if (roles_.gateway)
+    if (auto opened = begin_gateway(std::move(inheritance.gateway)); !opened) return opened;
   if (roles_.runs_control()) control_ = std::make_unique<Control>(settings_, roles_, stores_);
   admin_ = std::make_unique<Admin>(admin_parts(), stores_);
-  if (auto bound = admin_->bind(); !bound) return bound;
+  ListeningSocket for_admin;
+  if (!inheritance.admin.empty()) for_admin = std::move(inheritance.admin.front());
+  if (auto bound = admin_->bind(std::move(for_admin)); !bound) return bound;
   if (control_)
     if (auto started = control_->start(); !started) return started;
+  if (successor_)
+    asio::co_spawn(io_, succeed(), asio::detached);
+  else
+    accept();
+  return {};
+}
+
+Result<void> App::begin_gateway(std::vector<ListeningSocket> inherited) {
+  if (settings_->log.access) {
+    using Format = proxy::AccessLogWriter::Format;
+    access_log_ = std::make_unique<proxy::AccessLogWriter>(settings_->log.json ? Format::json : Format::human,
+                                                           STDOUT_FILENO);
+  }
+  gateway_ = std::make_unique<proxy::Gateway>(
+      settings_, [this](asio::io_context& io) { return stores_.make(io); }, access_log_.get());
+  if (auto opened = gateway_->open(std::move(inherited)); !opened) {
+    Error error = opened.error();
+    if (!settings_->takeover.empty() && !take_over_)
+      error.text += "; to replace a gateway that runs, start this one with --take-over";
+    return error;
+  }
+  // What also runs pods does not end because another gateway has come.
+  if (settings_->takeover.empty() || roles_.runs_control()) return {};
+  const auto copy = [this]() -> Result<Inheritance> {
+    if (ending_) return Error{Errc::unavailable, "this process is ending"};
+    Inheritance out;
+    auto sockets = gateway_->listening_sockets();
+    if (!sockets) return sockets.error();
+    out.gateway = std::move(*sockets);
+    auto admin = admin_->duplicate();
+    if (!admin) return admin.error();
+    out.admin.push_back(std::move(*admin));
+    return out;
+  };
+  for_successor_ = std::make_unique<Predecessor>(io_.get_executor(), copy, [this] { taken_over(); });
+  return for_successor_->open(settings_->takeover);
+}
+
+Result<void> App::inherit() {
+  auto connected = Successor::connect(settings_->takeover);
+  if (connected) {
+    successor_ = std::move(*connected);
+    return {};
+  }
+  if (connected.error().code != Errc::not_found) return connected.error();
+  spdlog::info("{}: nobody to take over from, starting afresh", connected.error().text);
+  return {};
+}
+
+void App::accept() {
+  if (gateway_) gateway_->accept();
   admin_->start();
   started_ = true;
-  return {};
+  if (!for_successor_) return;
+  if (auto published = for_successor_->publish(); !published) spdlog::error("{}", published.error().text);
+}
+
+// The predecessor serves until we can: a configuration or a store that does not work takes nothing down.
+Awaitable<void> App::succeed() {
+  Timer timer(io_.get_executor());
+  const SteadyTime began = SteadyClock::now();
+  bool told = false;
+  while (!ending_ && !gateway_->ready() && !successor_->predecessor_gone()) {
+    if (!told && SteadyClock::now() - began > kTellAfter) {
+      spdlog::warn("takeover: not ready yet ({} cannot be reached?); the other process goes on until we are",
+                   stores_.where());
+      told = true;
+    }
+    timer.expires_after(kLookEvery);
+    co_await timer.async_wait(kTuple);
+  }
+  if (ending_) co_return;
+  accept();
+  successor_->say_accepting();
+  successor_.reset();
+  spdlog::info("takeover: accepting in place of the other process");
+}
+
+void App::taken_over() {
+  if (ending_.exchange(true)) return;
+  spdlog::info("takeover: another process accepts now; ending in order");
+  admin_->stop_accepting();
+  asio::co_spawn(io_, end(true), asio::detached);
 }
 
 int App::run() {
@@ -130,17 +213,21 @@ Awaitable<void> App::signals() {
     }
     spdlog::info("{}: ending in order; a second signal ends at once",
                  number == SIGINT ? "SIGINT" : "SIGTERM");
-    asio::co_spawn(io_, end(), asio::detached);
+    asio::co_spawn(io_, end(false), asio::detached);
   }
 }
 
-Awaitable<void> App::end() {
+Awaitable<void> App::end(bool handed_over) {
+  if (for_successor_) for_successor_->close();
   // Joining blocks, and the next signal must still be heard: it is done on the side.
   Event done(io_.get_executor());
   bool gateway_ended = gateway_ == nullptr;
   std::thread joiner;
   if (gateway_) {
-    gateway_->drain();
+    if (handed_over)
+      gateway_->hand_over();
+    else
+      gateway_->drain();
     joiner = std::thread([this, &done, &gateway_ended] {
       gateway_->join();
       asio::post(io_, [&done, &gateway_ended] {

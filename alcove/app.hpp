@@ -13,6 +13,7 @@
 #include "alcove/control.hpp"
 #include "alcove/roles.hpp"
 #include "alcove/stores.hpp"
+#include "alcove/takeover.hpp"
 #include "proxy/gateway.hpp"
 
 #include <boost/asio/basic_signal_set.hpp>
@@ -20,6 +21,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -29,7 +31,8 @@ class App {
  public:
   using Reconfigure = std::function<Configuration()>;  // reads the config again
 
-  App(SettingsPtr settings, Roles roles, Reconfigure reconfigure);
+  // `take_over`: the gateway begins with the listening sockets of the one that runs now (takeover.hpp).
+  App(SettingsPtr settings, Roles roles, Reconfigure reconfigure, bool take_over);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -38,10 +41,15 @@ class App {
 
  private:
   Result<void> begin();
+  Result<void> begin_gateway(std::vector<ListeningSocket> inherited);
+  Result<void> inherit();
+  Awaitable<void> succeed();
+  void accept();
+  void taken_over();
   AdminServer::Parts admin_parts();
   void greet() const;
   Awaitable<void> signals();
-  Awaitable<void> end();
+  Awaitable<void> end(bool handed_over);
   void reload();
 
   asio::io_context io_{1};
@@ -49,6 +57,9 @@ class App {
   SettingsPtr settings_;
   Roles roles_;
   Reconfigure reconfigure_;
+  bool take_over_;
+  std::optional<Successor> successor_;          // until we accept
+  std::unique_ptr<Predecessor> for_successor_;  // from then on, if `takeover` is configured
   Stores stores_;
   std::unique_ptr<proxy::AccessLogWriter> access_log_;
   std::unique_ptr<proxy::Gateway> gateway_;

@@ -93,6 +93,9 @@ CommandLine parse_command_line(int argc, char** argv) {
       app.add_subcommand("gateway", "Run the gateway alone: takes requests to pods (needs a Redis store)")
           ->group(run);
   add_run_options(*gateway, out, true, true);
+  gateway->add_flag("--take-over", out.take_over,
+                    "Take the listening sockets over from the gateway that listens on `takeover`: a restart "
+                    "that refuses no connection");
   CLI::App* provisioner =
       app.add_subcommand("provisioner", "Run the provisioner alone: starts pods (needs a Redis store)")
           ->group(run);

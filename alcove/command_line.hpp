@@ -31,6 +31,7 @@ struct CommandLine {
 
   std::string config;  // -c; empty: built in
   Overrides overrides;
+  bool take_over = false;  // gateway: from the process that runs now
 
   bool json = false;
   std::string admin;  // address of the admin listener to ask

@@ -48,7 +48,13 @@ int run_roles(const CommandLine& line) {
   start_log(log.json ? LogFormat::json : LogFormat::human, spdlog::level::from_str(log.level));
   for (const std::string& warning : configuration.warnings) spdlog::warn("{}", warning);
   raise_file_limit();
-  App app(configuration.settings, roles, read);
+  if (line.take_over && configuration.settings->takeover.empty()) {
+    fmt::print(stderr,
+               "command line: --take-over: needs `takeover: /path/of/a/socket` in {}, the same for both\n",
+               line.config);
+    return kWrongConfig;
+  }
+  App app(configuration.settings, roles, read, line.take_over);
   return app.run();
 }
 

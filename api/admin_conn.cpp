@@ -216,7 +216,7 @@ Awaitable<bool> AdminConn::send(Reply reply, const Request& request) {
   response.set(http::field::cache_control, "no-store");
   if (!reply.allow.empty()) response.set(http::field::allow, reply.allow);
   if (reply.status == 401) response.set(http::field::www_authenticate, "Bearer");
-  response.keep_alive(request.keep_alive() && !server_.stopping_);
+  response.keep_alive(request.keep_alive() && server_.acceptor_.is_open());
   const std::size_t length = reply.body.size();
   response.content_length(length);
   if (request.method() != http::verb::head) response.body() = std::move(reply.body);

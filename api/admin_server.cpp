@@ -6,6 +6,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include <fcntl.h>
+
 namespace alcove {
 
 AdminServer::AdminServer(asio::io_context& io, Parts parts)
@@ -17,9 +19,16 @@ AdminServer::AdminServer(asio::io_context& io, Parts parts)
 
 AdminServer::~AdminServer() = default;
 
-Result<void> AdminServer::start() {
+Result<void> AdminServer::bind(ListeningSocket inherited) {
   const Endpoint& wanted = parts_.settings->admin.endpoint;
   error_code ec;
+  if (inherited.fd && inherited.endpoint == wanted) {
+    acceptor_.assign(wanted.protocol(), inherited.fd.get(), ec);
+    if (ec) return Error{Errc::unavailable, "cannot take over the admin listener: " + ec.message()};
+    inherited.fd.release();
+    endpoint_ = wanted;
+    return {};
+  }
   const auto step = [&](auto&& call) {
     if (!ec) call();
   };
@@ -34,14 +43,28 @@ Result<void> AdminServer::start() {
       text += ". Is another alcove running? Choose another with --admin-listen ADDRESS:PORT or admin.address";
     return Error{Errc::unavailable, text};
   }
-  asio::co_spawn(io_, accepting(), asio::detached);
   return {};
 }
 
+void AdminServer::start() {
+  asio::co_spawn(io_, accepting(), asio::detached);
+}
+
+Result<ListeningSocket> AdminServer::duplicate() const {
+  const int copy = ::fcntl(const_cast<Acceptor&>(acceptor_).native_handle(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return Error{Errc::unavailable, "cannot duplicate the admin listener's socket"};
+  return ListeningSocket{endpoint_, Fd(copy)};
+}
+
+void AdminServer::stop_accepting() {
+  error_code ignored;
+  acceptor_.close(ignored);
+}
+
 Awaitable<void> AdminServer::accepting() {
-  while (!stopping_) {
+  while (acceptor_.is_open()) {
     auto [ec, socket] = co_await acceptor_.async_accept(kTuple);
-    if (stopping_) break;
+    if (stopping_ || (ec && !acceptor_.is_open())) break;
     if (ec) {
       // Out of descriptors, most likely: the listener must not spin on it.
       spdlog::warn("admin listener: cannot accept: {}", ec.message());
@@ -59,8 +82,7 @@ Awaitable<void> AdminServer::accepting() {
 
 void AdminServer::stop() {
   stopping_ = true;
-  error_code ignored;
-  acceptor_.close(ignored);
+  stop_accepting();
   pause_.cancel();
   routes_.end();
   for (AdminConn* connection : connections_) connection->close();

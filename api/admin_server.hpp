@@ -4,12 +4,13 @@
 //   GET /api/v1/sessions/SCOPE/NAME/logs[?follow=1&tail=1&generation=N]
 // Called by: alcove/, which gives it a store of its own and runs the io_context on a thread of its own.
 // Thread: that one. Owns: its acceptor and connections. Bounded: connections, head, body, time of each step.
-// Fails with: start() says Errc::unavailable and names the address. /healthz and /readyz answer without the
+// Fails with: bind() says Errc::unavailable and names the address. /healthz and /readyz answer without the
 // token, since probes have none and they tell nothing but names of roles; all else needs it (access.hpp).
 #pragma once
 
 #include "api/log_source.hpp"
 #include "api/session_routes.hpp"
+#include "base/fd.hpp"
 
 #include <prometheus/collectable.h>
 
@@ -49,7 +50,11 @@ class AdminServer {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
-  Result<void> start();
+  // `inherited`: the socket of a process before this one, if it is for the same address.
+  Result<void> bind(ListeningSocket inherited);
+  void start();
+  Result<ListeningSocket> duplicate() const;  // for a process that comes after this one. Any thread
+  void stop_accepting();
   void reload(SettingsPtr settings) { parts_.settings = std::move(settings); }
   void stop();  // closes everything; then let the loop run out
   Endpoint endpoint() const { return endpoint_; }

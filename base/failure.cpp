@@ -66,4 +66,43 @@ std::string_view name_of(Phase phase) {
   return "head";
 }
 
+std::string_view name_of(Limit limit) {
+  switch (limit) {
+    case Limit::none:
+    case Limit::count_:
+      break;
+    case Limit::connections:
+      return "connections";
+    case Limit::connections_per_address:
+      return "connections_per_address";
+    case Limit::requests_per_connection:
+      return "requests_per_connection";
+    case Limit::head_bytes:
+      return "head_bytes";
+    case Limit::head_fields:
+      return "head_fields";
+    case Limit::head:
+      return "head";
+    case Limit::body_limit:
+      return "body_limit";
+    case Limit::body_rate:
+      return "body_rate";
+    case Limit::body_idle:
+      return "body_idle";
+    case Limit::response_timeout:
+      return "response_timeout";
+    case Limit::holds:
+      return "holds";
+    case Limit::holds_per_user:
+      return "holds_per_user";
+    case Limit::hold_timeout:
+      return "hold_timeout";
+    case Limit::tunnel_idle:
+      return "tunnel_idle";
+    case Limit::drain:
+      return "drain";
+  }
+  return "none";
+}
+
 }  // namespace alcove

@@ -25,6 +25,28 @@ enum class Phase : char {
   tunnel = 'T',    // after 101
 };
 
+// The limit that was met, if it was one: named as the key of the configuration that sets it, in the error
+// body and in the metric.
+enum class Limit : std::uint8_t {
+  none,
+  connections,
+  connections_per_address,
+  requests_per_connection,
+  head_bytes,
+  head_fields,
+  head,  // the time for it
+  body_limit,
+  body_rate,
+  body_idle,
+  response_timeout,
+  holds,
+  holds_per_user,
+  hold_timeout,
+  tunnel_idle,
+  drain,
+  count_
+};
+
 struct Failure {
   Failure() = default;
   // A constructor on purpose: GCC 12 destroys an aggregate that is made within a co_await expression twice.
@@ -34,12 +56,18 @@ struct Failure {
         status(its_status),
         text(std::move(its_text)),
         retry_after_s(retry_s) {}
+  Failure(Limit its_limit, Side its_side, Phase its_phase, int its_status, std::string its_text,
+          int retry_s = 0)
+      : Failure(its_side, its_phase, its_status, std::move(its_text), retry_s) {
+    limit = its_limit;
+  }
 
   Side side = Side::alcove;
   Phase phase = Phase::head;
   int status = 0;         // HTTP status to answer with, 0: nothing can be answered any more, close
   std::string text;       // for people: goes into the error body and the log
   int retry_after_s = 0;  // Retry-After in seconds, 0: none
+  Limit limit = Limit::none;
 };
 
 // "PD" and so on. Points into the array that the caller keeps.
@@ -49,5 +77,6 @@ inline std::array<char, 2> end_code(const Failure& f) {
 
 std::string_view name_of(Side);
 std::string_view name_of(Phase);
+std::string_view name_of(Limit);
 
 }  // namespace alcove

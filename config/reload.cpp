@@ -46,6 +46,7 @@ ReloadPlan plan_reload(const Settings& running, const Settings& next) {
     if ((*merged).*member != running.*member) plan.applied.emplace_back(key);
   };
   plan_listen(running, *merged, plan);
+  fixed("takeover", &Settings::takeover);
   fixed("workers", &Settings::workers);
   free("domains", &Settings::domains);
   free("identity", &Settings::identity);

@@ -225,8 +225,10 @@ void read_timeouts(const Value& value, TimeoutSettings& out) {
   mapping.at("head").read(out.head, some);
   mapping.at("client_idle").read(out.client_idle, some);
   mapping.at("body_idle").read(out.body_idle, some);
+  mapping.at("event_idle").read(out.event_idle, Time{Millis{10}, 365 * kDay});
   mapping.at("connect").read(out.connect, some);
   mapping.at("tunnel_idle").read(out.tunnel_idle, Time{Millis{10}, 365 * kDay});
+  mapping.at("drain_delay").read(out.drain_delay, Time{Millis{0}, 3600 * kSecond});
   mapping.at("drain").read(out.drain, Time{Millis{0}, kDay});
   mapping.at("linger").read(out.linger, Time{Millis{0}, 600 * kSecond});
   mapping.refuse_unknown();
@@ -271,6 +273,7 @@ void read_apps(const Value& value, std::vector<AppSettings>& out) {
 void read_settings(const Value& root, Settings& out) {
   Mapping mapping(root);
   read_listen(mapping.at("listen"), out.listen);
+  mapping.at("takeover").read(out.takeover);
   mapping.at("workers").read(out.workers, Count{0, 256});
   read_domains(mapping.at("domains"), out.domains);
   read_identity(mapping.at("identity"), out.identity);

@@ -67,6 +67,84 @@ struct IdentityJwtSettings {
   bool operator==(const IdentityJwtSettings&) const = default;
 };
 
+// A volume of an app's pods on Kubernetes: where it is mounted, and one of the kinds.
+struct ClaimVolume {  // a PersistentVolumeClaim of the session's own
+  std::string size = "1Gi";
+  std::optional<std::string> storage_class;  // none: the cluster's default; "": volumes that exist already
+  std::string access = "ReadWriteOnce";
+  bool keep = true;  // there again in the next generation; false: it goes with its pod
+
+  bool operator==(const ClaimVolume&) const = default;
+};
+struct EmptyVolume {
+  std::string size;     // empty: no limit
+  bool memory = false;  // in memory, and counted as such
+
+  bool operator==(const EmptyVolume&) const = default;
+};
+struct ConfigMapVolume {
+  std::string name;
+
+  bool operator==(const ConfigMapVolume&) const = default;
+};
+struct SecretVolume {
+  std::string name;
+
+  bool operator==(const SecretVolume&) const = default;
+};
+struct KubernetesVolume {
+  std::string name;  // a label; the key in the file
+  std::string path;
+  bool read_only = false;
+  std::variant<EmptyVolume, ClaimVolume, ConfigMapVolume, SecretVolume> source;
+
+  bool operator==(const KubernetesVolume&) const = default;
+};
+
+struct KubernetesToleration {
+  std::string key;  // empty: all taints
+  std::string value;
+  std::string effect;  // empty: all effects
+  bool exists = true;  // whatever the value
+  std::optional<std::uint32_t> seconds;
+
+  bool operator==(const KubernetesToleration&) const = default;
+};
+
+enum class ImagePull : std::uint8_t { by_default, always, if_not_present, never };
+
+// How an app's pods look on Kubernetes. Quantities are in Kubernetes' own words ("100m", "512Mi").
+struct KubernetesAppSettings {
+  using Texts = std::vector<std::pair<std::string, std::string>>;
+
+  std::string image;
+  ImagePull pull = ImagePull::by_default;
+  std::vector<std::string> pull_secrets;
+  std::vector<std::string> command;  // in place of the image's own; {port} {address} {session} are replaced
+  std::vector<std::string> args;
+  std::vector<std::pair<std::string, std::uint16_t>> ports;  // more of them, by name
+  Texts secret_env;                                          // NAME: secret/key
+  Texts requests;                                            // cpu: 100m
+  Texts limits;
+  Texts node_selector;
+  std::vector<KubernetesToleration> tolerations;
+  std::string priority_class;
+  std::string service_account;  // empty: the namespace's default one, without a token
+  bool mount_token = false;
+  std::vector<KubernetesVolume> volumes;
+  std::string live_path;  // GET that must answer below 400, or the pod is ended; empty: none
+  Millis live_period{10'000};
+  std::uint32_t run_as_user = 0;  // 0: the image's own, which must not be root
+  std::uint32_t run_as_group = 0;
+  std::uint32_t fs_group = 0;
+  bool read_only_root = false;
+  Texts labels;
+  Texts annotations;
+  std::string pod;  // JSON: a part of a Pod manifest that is merged over all this; empty: none
+
+  bool operator==(const KubernetesAppSettings&) const = default;
+};
+
 struct AppSettings {
   std::string name;  // a label; the key in the file
 
@@ -87,6 +165,7 @@ struct AppSettings {
   std::string ready_path;  // GET that must answer below 500; empty: it accepts a connection
   Millis start_timeout{60'000};
   std::uint64_t log_limit = 1 << 20;  // bytes of output kept per pod
+  KubernetesAppSettings kubernetes;
 
   // Life
   Millis idle_timeout{600'000};
@@ -172,7 +251,16 @@ struct StaticRuntimeSettings {
 
   bool operator==(const StaticRuntimeSettings&) const = default;
 };
-using RuntimeSettings = std::variant<LocalRuntimeSettings, StaticRuntimeSettings>;
+struct KubernetesRuntimeSettings {
+  std::string kubeconfig;       // empty: in a pod its service account, else $KUBECONFIG or ~/.kube/config
+  std::string context;          // of the kubeconfig; empty: its current one
+  std::string pods_namespace;   // empty: the service account's, or the context's
+  std::string instance = "alcove";  // whose pods these are, when several Alcoves share a namespace
+  Millis force_after{60'000};   // a pod that has not ended so long after its grace is removed by force; 0: never
+
+  bool operator==(const KubernetesRuntimeSettings&) const = default;
+};
+using RuntimeSettings = std::variant<LocalRuntimeSettings, StaticRuntimeSettings, KubernetesRuntimeSettings>;
 
 struct ProvisionerSettings {
   std::uint32_t starts_at_once = 20;
@@ -208,6 +296,7 @@ struct LogSettings {
 struct Settings {
   std::string file;  // where it came from, for messages; empty: built in
   std::vector<ListenSettings> listen;
+  std::string takeover;  // a Unix socket on which a gateway hands its listeners to its successor; empty: none
   std::uint32_t workers = 0;                      // 0: one per CPU
   std::vector<std::string> domains{"localhost"};  // app.DOMAIN, name--scope.DOMAIN
   std::vector<IdentitySettings> identity;

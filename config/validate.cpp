@@ -76,10 +76,10 @@ void check_tls(Reading& reading, const std::string& key, const TlsFiles& files) 
   ERR_clear_error();
   if (SSL_CTX_use_certificate_chain_file(context.get(), files.certificate.c_str()) != 1)
     return reading.fault_at(key + ".certificate",
-                            files.certificate + " is no PEM certificate chain: " + openssl_reason());
+                            quoted(files.certificate) + " is no PEM certificate chain: " + openssl_reason());
   if (SSL_CTX_use_PrivateKey_file(context.get(), files.key.c_str(), SSL_FILETYPE_PEM) != 1)
     return reading.fault_at(key + ".key",
-                            files.key + " is no PEM key for this certificate: " + openssl_reason());
+                            quoted(files.key) + " is no PEM key for this certificate: " + openssl_reason());
 }
 
 void check_listen(const Settings& settings, Reading& reading) {
@@ -208,6 +208,11 @@ void check_times(const Settings& settings, Reading& reading) {
                          "): the store is heard once in each, and known routes are used only so long");
 }
 
+// As Mapping writes it: whatever the name, faults are printable, and none follows from one that is known.
+std::string key_of(const AppSettings& app) {
+  return "apps." + printable(app.name, 80);
+}
+
 void check_app_path(const AppSettings& app, const std::string& key, Reading& reading) {
   if (app.path.empty()) return;
   if (!app.path.starts_with('/') || app.path.find("//") != std::string::npos ||
@@ -229,7 +234,7 @@ void check_identity_jwt(const AppSettings& app, const std::string& key, Reading&
 }
 
 void check_app(const Settings& settings, const AppSettings& app, Reading& reading) {
-  const std::string key = "apps." + app.name;
+  const std::string key = key_of(app);
   check_app_path(app, key + ".path", reading);
   if (app.strip_path && app.path.empty()) reading.warn_at(key + ".strip_path", "does nothing without a path");
   if (!app.host_header.empty() &&
@@ -268,16 +273,29 @@ void check_apps(const Settings& settings, Reading& reading) {
     for (const AppSettings& other : settings.apps) {
       if (&other == &app) break;
       if (!app.path.empty() && !other.path.empty() && prefix(app) == prefix(other))
-        reading.fault_at("apps." + app.name + ".path",
+        reading.fault_at(key_of(app) + ".path",
                          quoted(app.path) + " belongs to the app " + other.name + " already");
     }
   }
+}
+
+// A Unix socket's path has 107 bytes at most (unix(7)), and until it is published ours ends in the process
+// id.
+void check_takeover(const Settings& settings, Reading& reading) {
+  constexpr std::size_t kMost = 96;
+  const std::string& path = settings.takeover;
+  if (path.empty()) return;
+  if (path.front() != '/' || path.back() == '/' || path.size() > kMost)
+    reading.fault_at("takeover", quoted(path) + " must be the absolute path of a socket, " +
+                                     std::to_string(kMost) +
+                                     " bytes at most, such as /run/alcove/gateway.sock");
 }
 
 }  // namespace
 
 void validate(const Settings& settings, Reading& reading) {
   check_listen(settings, reading);
+  check_takeover(settings, reading);
   check_admin(settings.admin, reading);
   check_identity(settings, reading);
   check_store(settings.store, reading);

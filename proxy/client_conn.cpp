@@ -13,6 +13,10 @@ namespace alcove::proxy {
 namespace {
 
 constexpr Millis kRateWindow{10'000};
+// While draining. A client that has just had an answer sends its next request at once or not soon; one that
+// has connected and sent nothing is owed more patience.
+constexpr Millis kIdleAfterAnswer{1'000};
+constexpr Millis kIdleAfterConnect{5'000};
 
 }  // namespace
 
@@ -73,17 +77,30 @@ void ClientConn::on_tick(SteadyTime now, Millis since) {
       upload_rate.waited = Millis{0};
     }
   }
-  if (now >= deadline_ || (tunnel_ && now >= leave_at_)) expired_ = true;
+  if (now >= deadline_) expired_ = true;
+  if (between_requests_ && worker.draining() &&
+      now - idle_since_ >= (requests > 0 ? kIdleAfterAnswer : kIdleAfterConnect))
+    expired_ = true;
   if (watch_client_ && !gone_) gone_ = client_has_left();
+  if (tunnel_ && !leaving_ && now >= leave_at_) {
+    leaving_ = true;
+    cancel_pod();  // wakes the direction that writes the close frame
+  }
   if (expired_ || gone_ || too_slow_) cancel();
 }
 
-void ClientConn::on_drain(SteadyTime now, Millis spread) {
-  std::uniform_int_distribution<Millis::rep> moment(0, spread.count());
-  if (tunnel_) leave_at_ = now + Millis{moment(worker.random)};
-  if (!between_requests_ || requests == 0) return;
-  expired_ = true;
-  cancel();
+void ClientConn::on_drain() {
+  if (tunnel_) leave_at_ = worker.tunnel_end();
+}
+
+void ClientConn::set_tunnel(bool on) {
+  tunnel_ = on;
+  if (on && worker.draining()) leave_at_ = worker.tunnel_end();
+}
+
+void ClientConn::set_between_requests(bool on) {
+  if (on && !between_requests_) idle_since_ = worker.now();
+  between_requests_ = on;
 }
 
 void ClientConn::end() {
@@ -115,6 +132,7 @@ Awaitable<bool> ClientConn::handshake(asio::ssl::context& context) {
   limit(worker.settings->timeouts.head);
   auto& tls = stream.start_tls(context);
   auto [ec] = co_await tls.async_handshake(asio::ssl::stream_base::server, kTuple);
+  if (ec && expired_) worker.metrics.met(Limit::head);
   co_return !ec;
 }
 
@@ -149,27 +167,36 @@ Awaitable<std::size_t> ClientConn::read_head() {
       in.compact();
     } else {
       in.release_if_empty();
-      // A connection that was opened while we still accept is owed its answer.
-      if (worker.draining() && requests > 0) co_return 0;
       limit(timeouts.client_idle);
       set_between_requests(true);
       // Plain connections wait for readiness first, so that an idle one holds no buffer.
       if (!stream.is_tls() && requests > 0) {
-        auto [waited] = co_await stream.socket().async_wait(Socket::wait_read, kTuple);
-        if (waited) co_return 0;
+        const bool here = co_await wait_for_request();
+        if (!here) co_return 0;
       }
     }
     error_code ec;
     const std::size_t n = co_await receive(ec);
     if (n == 0) {
       if (expired() && started) {
-        const Failure late{Side::client, Phase::head, 408, "the request head took too long", 0};
+        const Failure late{Limit::head, Side::client, Phase::head, 408, "the request head took too long", 0};
         refused_ = true;
         co_await Exchange::refuse(*this, late);
       }
       co_return 0;
     }
   }
+}
+
+// False: there will be none. What has arrived in the moment in which the wait was given up is still a
+// request.
+Awaitable<bool> ClientConn::wait_for_request() {
+  auto [waited] = co_await stream.socket().async_wait(Socket::wait_read, kTuple);
+  if (!waited) co_return true;
+  error_code ec;
+  const bool arrived = !gone_ && stream.socket().available(ec) > 0 && !ec;
+  if (arrived) limit(worker.settings->timeouts.head);
+  co_return arrived;
 }
 
 // The buffers are as large as the limit was at start: a limit raised by a reload counts up to that.

@@ -59,8 +59,10 @@ class ClientConn : public ConnHook {
   bool gone() const { return gone_; }
   void set_pod(PodConn* pod) { pod_ = pod; }
   void set_seat(WaitingRooms::Seat* seat) { seat_ = seat; }
-  void set_tunnel(bool on) { tunnel_ = on; }
-  void set_between_requests(bool on) { between_requests_ = on; }
+  void set_tunnel(bool on);
+  // A tunnel's time is over because we drain: it is to end between two frames, with a close frame.
+  bool leaving() const { return leaving_; }
+  void set_between_requests(bool on);
   // Ends whatever is being awaited on either side.
   void cancel();
   void cancel_pod();
@@ -74,9 +76,9 @@ class ClientConn : public ConnHook {
   void clear_too_slow() { too_slow_ = false; }
 
   void on_tick(SteadyTime now, Millis since);
-  // Idle: closes now. A tunnel: at a moment of its own within `spread`, so that not all come back at once.
-  // Else after the exchange.
-  void on_drain(SteadyTime now, Millis spread);
+  // A tunnel ends at a moment of its own; an exchange goes on and its answer says that it is the last; an
+  // idle connection is closed once no request can be on its way any more (on_tick).
+  void on_drain();
   void end();  // the hard end: nothing is waited for any more
 
   // Sends all of `data` within timeouts.body_idle per progress. False: the client is gone or too slow.
@@ -93,6 +95,7 @@ class ClientConn : public ConnHook {
   Awaitable<void> end_tls();
   Awaitable<void> linger();
   bool client_has_left();
+  Awaitable<bool> wait_for_request();
 
   SteadyTime deadline_ = SteadyTime::max();
   PodConn* pod_ = nullptr;
@@ -104,7 +107,9 @@ class ClientConn : public ConnHook {
   bool between_requests_ = false;
   bool refused_ = false;  // answered a head that could not be read: linger
   bool tunnel_ = false;
+  bool leaving_ = false;
   SteadyTime leave_at_ = SteadyTime::max();
+  SteadyTime idle_since_{};
 };
 
 }  // namespace alcove::proxy

@@ -176,7 +176,10 @@ std::optional<Failure> Exchange::prepare(std::size_t head_size) {
     if (!failure && app_ != nullptr) {
       facts_.quiet = starts_with_any(facts_.path, app_->quiet_paths);
       if (app_->body_limit > 0 && head.body.kind == BodyKind::length && head.body.length > app_->body_limit)
-        failure = Failure{Side::client, Phase::head, 413,
+        failure = Failure{Limit::body_limit,
+                          Side::client,
+                          Phase::head,
+                          413,
                           "the request body has " + std::to_string(head.body.length) + " bytes; at most " +
                               std::to_string(app_->body_limit) + " are taken",
                           0};
@@ -255,7 +258,10 @@ Awaitable<Exchange::Held> Exchange::hold() {
     outcome(HoldOutcome::refused);
     const bool mine = verdict == HoldBudget::Verdict::too_many_for_user;
     Failure full{
-        Side::alcove, Phase::hold, 503,
+        mine ? Limit::holds_per_user : Limit::holds,
+        Side::alcove,
+        Phase::hold,
+        503,
         mine ? "too many of your requests are waiting for a pod" : "too many requests are waiting for pods",
         2};
     co_await answer(std::move(full));
@@ -288,7 +294,10 @@ Awaitable<Exchange::Held> Exchange::hold() {
       failure =
           Failure{Side::store, Phase::lookup, 503, "the store cannot be reached: " + seat.store_problem(), 5};
     } else if (!show_page) {
-      failure = Failure{Side::runtime, Phase::hold, 504,
+      failure = Failure{Limit::hold_timeout,
+                        Side::runtime,
+                        Phase::hold,
+                        504,
                         "the pod is still " + std::string(name_of(seat.session().state)) +
                             "; it did not become ready in time",
                         0};
@@ -472,7 +481,6 @@ ReplyContext Exchange::reply_context() const {
 
 Awaitable<Exchange::After> Exchange::answer(Failure failure) {
   failure_ = std::move(failure);
-  worker_.metrics.fail(*failure_);
   use_route(nullptr);
   if (failure_->status == 0) {
     last_after_ = After::abort;
@@ -517,6 +525,10 @@ void Exchange::log() {
   logged_ = true;
   WorkerMetrics& metrics = worker_.metrics;
   const SteadyClock::duration total = SteadyClock::now() - began_;
+  if (failure_) metrics.fail(*failure_);
+  if (settings_->limits.requests_per_connection != 0 &&
+      conn_.requests == settings_->limits.requests_per_connection)
+    metrics.met(Limit::requests_per_connection);
   metrics.requests_by_class[static_cast<std::size_t>(status_ / 100) % 6].add();
   if (status_ != 101) metrics.latency.observe(total);
   if (!settings_->log.access) return;

@@ -14,6 +14,9 @@ namespace {
 Failure bad_request(std::string text, int status = 400) {
   return {Side::client, Phase::head, status, std::move(text), 0};
 }
+Failure too_large(Limit limit, std::string text, int status = 431) {
+  return {limit, Side::client, Phase::head, status, std::move(text), 0};
+}
 Failure bad_response(std::string text) {
   return {Side::pod, Phase::response, 502, std::move(text), 0};
 }
@@ -188,9 +191,9 @@ std::string describe_bad_head(std::string_view data, boost::system::error_code e
 
 std::optional<Failure> too_many_fields(const Collected& collected) {
   if (collected.too_many.empty()) return std::nullopt;
-  return bad_request("more than " + std::to_string(collected.most_fields) + " header fields; \"" +
-                         printable(collected.too_many, 80) + "\" is one too many",
-                     431);
+  return too_large(Limit::head_fields, "more than " + std::to_string(collected.most_fields) +
+                                           " header fields; \"" + printable(collected.too_many, 80) +
+                                           "\" is one too many");
 }
 
 // RFC 9112 6.3, for requests: anything that two readers could understand differently is refused.
@@ -330,7 +333,8 @@ std::optional<Failure> parse_request_head(std::string_view data, const HeadLimit
 Failure oversized_head(std::string_view data, const HeadLimits& limits) {
   const std::string most = std::to_string(limits.bytes) + " bytes";
   const auto first_end = data.find("\r\n");
-  if (first_end == std::string_view::npos) return bad_request("the request line is longer than " + most, 414);
+  if (first_end == std::string_view::npos)
+    return too_large(Limit::head_bytes, "the request line is longer than " + most, 414);
   // Name the largest field, the one not yet ended included: that is what somebody has to make smaller.
   std::string_view name;
   std::size_t largest = 0;
@@ -344,9 +348,9 @@ Failure oversized_head(std::string_view data, const HeadLimits& limits) {
     if (end == std::string_view::npos) break;
     at = end + 2;
   }
-  return bad_request("the request head is larger than " + most + "; its largest field is \"" +
-                         printable(name, 80) + "\" with at least " + std::to_string(largest) + " bytes",
-                     431);
+  return too_large(Limit::head_bytes, "the request head is larger than " + most +
+                                          "; its largest field is \"" + printable(name, 80) +
+                                          "\" with at least " + std::to_string(largest) + " bytes");
 }
 
 std::optional<Failure> parse_response_head(std::string_view data, const HeadLimits& limits, bool to_head,

@@ -2,21 +2,27 @@
 
 #include "base/log.hpp"
 #include "proxy/client_conn.hpp"
+#include "proxy/respond.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 
 namespace alcove::proxy {
 namespace {
 
 constexpr Millis kPauseWhenOutOfFiles{100};
 constexpr int kBacklog = 4096;
+constexpr unsigned kMostTurnedAway = 64;  // at once; past it a connection is closed without a word
+constexpr Millis kTurnAwayLinger{1'000};
 
 Error cannot_listen(const Endpoint& endpoint, const error_code& ec) {
   std::string text = "cannot listen on " + to_string(endpoint) + ": " + ec.message();
@@ -31,6 +37,21 @@ asio::ip::address plain_address(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped())
     return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
   return address;
+}
+
+// Until the other side has ended or `limit` is over.
+Awaitable<void> read_to_end(Socket of_client, Millis limit) {
+  const auto socket = std::make_shared<Socket>(std::move(of_client));
+  Timer timer(socket->get_executor(), limit);
+  timer.async_wait([socket](const error_code& ec) {
+    error_code ignored;
+    if (!ec) socket->close(ignored);
+  });
+  std::array<char, 512> dropped;
+  for (;;) {
+    auto [ec, n] = co_await socket->async_read_some(asio::buffer(dropped), kTuple);
+    if (ec || n == 0) break;
+  }
 }
 
 }  // namespace
@@ -86,15 +107,15 @@ std::size_t ConnectionBudget::Hash::operator()(const asio::ip::address& address)
   return std::hash<asio::ip::address>{}(address);
 }
 
-bool ConnectionBudget::enter(const asio::ip::address& address, std::uint32_t most,
-                             std::uint32_t most_per_address) {
+ConnectionBudget::Verdict ConnectionBudget::enter(const asio::ip::address& address, std::uint32_t most,
+                                                  std::uint32_t most_per_address) {
   const std::lock_guard lock(mutex_);
-  if (all_ >= most) return false;
+  if (all_ >= most) return Verdict::too_many;
   std::uint32_t& mine = by_address_[address];
-  if (mine >= most_per_address) return false;
+  if (mine >= most_per_address) return Verdict::too_many_from_there;
   ++mine;
   ++all_;
-  return true;
+  return Verdict::granted;
 }
 
 void ConnectionBudget::leave(const asio::ip::address& address) {
@@ -140,13 +161,39 @@ Result<void> Listener::open(const Endpoint& endpoint) {
   return {};
 }
 
+Result<void> Listener::adopt(ListeningSocket socket) {
+  error_code ec;
+  acceptor_.assign(socket.endpoint.protocol(), socket.fd.get(), ec);
+  if (ec)
+    return Error{Errc::unavailable,
+                 "cannot take over the socket of " + to_string(socket.endpoint) + ": " + ec.message()};
+  socket.fd.release();
+  endpoint_ = acceptor_.local_endpoint(ec);
+  return {};
+}
+
+Result<ListeningSocket> Listener::duplicate() const {
+  // What Asio calls the native handle is not const, though asking for it changes nothing.
+  const int copy = ::fcntl(const_cast<Acceptor&>(acceptor_).native_handle(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return Error{Errc::unavailable, "cannot duplicate a socket: " + std::string(strerror(errno))};
+  return ListeningSocket{endpoint_, Fd(copy)};
+}
+
 void Listener::start() {
   asio::co_spawn(worker_.io.get_executor(), accepting(), asio::detached);
 }
 
 void Listener::close() {
-  error_code ignored;
-  acceptor_.close(ignored);
+  error_code ec;
+  if (!acceptor_.is_open()) return;
+  acceptor_.non_blocking(true, ec);
+  for (;;) {
+    Socket socket(worker_.io.get_executor());
+    acceptor_.accept(socket, ec);
+    if (ec) break;
+    admit(std::move(socket));
+  }
+  acceptor_.close(ec);
   pause_.cancel();
 }
 
@@ -154,30 +201,62 @@ Awaitable<void> Listener::accepting() {
   while (acceptor_.is_open()) {
     Socket socket(worker_.io.get_executor());
     auto [ec] = co_await acceptor_.async_accept(socket, kTuple);
+    // Also if we have closed meanwhile: the client has been connected, and nobody else has its socket.
+    if (!ec) admit(std::move(socket));
     if (!acceptor_.is_open()) break;
     if (ec && ec != asio::error::connection_aborted) {
       // Clients wait in the backlog until others have gone: better than spinning here.
       spdlog::error("cannot accept on {}: {}; trying again", to_string(endpoint_), ec.message());
       pause_.expires_after(kPauseWhenOutOfFiles);
       co_await pause_.async_wait(kTuple);
-      continue;
     }
-    if (ec) continue;
-    error_code gone;
-    const Endpoint peer = socket.remote_endpoint(gone);
-    if (gone) continue;
-    const asio::ip::address address = plain_address(peer.address());
-    const LimitSettings& limits = worker_.settings->limits;
-    if (!worker_.shared.connections.enter(address, limits.connections, limits.connections_per_address)) {
-      worker_.metrics.connections_refused.add();
-      continue;
-    }
-    worker_.opened();
-    std::shared_ptr<asio::ssl::context> tls = tls_ != nullptr ? tls_->current() : nullptr;
-    asio::co_spawn(worker_.io.get_executor(),
-                   ClientConn::serve(worker_, std::move(socket), std::move(tls), address, endpoint_.port()),
-                   asio::detached);
   }
+}
+
+void Listener::admit(Socket socket) {
+  error_code gone;
+  const Endpoint peer = socket.remote_endpoint(gone);
+  if (gone) return;
+  const asio::ip::address address = plain_address(peer.address());
+  const LimitSettings& limits = worker_.settings->limits;
+  const auto verdict =
+      worker_.shared.connections.enter(address, limits.connections, limits.connections_per_address);
+  if (verdict != ConnectionBudget::Verdict::granted) return turn_away(std::move(socket), verdict);
+  worker_.opened();
+  std::shared_ptr<asio::ssl::context> tls = tls_ != nullptr ? tls_->current() : nullptr;
+  asio::co_spawn(worker_.io.get_executor(),
+                 ClientConn::serve(worker_, std::move(socket), std::move(tls), address, endpoint_.port()),
+                 asio::detached);
+}
+
+// Says why, where that costs no handshake, and reads on for a moment so that a reset does not overtake the
+// answer (rule 24). Bounded itself: a cap that could be used to fill us would be none.
+void Listener::turn_away(Socket socket, ConnectionBudget::Verdict why) {
+  const bool all = why == ConnectionBudget::Verdict::too_many;
+  const Limit limit = all ? Limit::connections : Limit::connections_per_address;
+  worker_.metrics.met(limit);
+  if (tls_ != nullptr || turning_away_ >= kMostTurnedAway) return;
+  const Failure failure{
+      limit,
+      Side::client,
+      Phase::head,
+      all ? 503 : 429,
+      all ? "too many connections are open here" : "too many connections come from your address",
+      2};
+  const std::array<char, 16> id = worker_.next_request_id();
+  ReplyContext context;
+  context.request_id = {id.data(), id.size()};
+  context.keep_alive = false;
+  std::string text;
+  write_reply(error_reply(failure, context), context, text);
+  error_code ec;
+  socket.non_blocking(true, ec);
+  socket.write_some(asio::buffer(text), ec);
+  if (ec) return;
+  socket.shutdown(Socket::shutdown_send, ec);
+  ++turning_away_;
+  asio::co_spawn(worker_.io.get_executor(), read_to_end(std::move(socket), kTurnAwayLinger),
+                 [this](const std::exception_ptr&) { --turning_away_; });
 }
 
 }  // namespace alcove::proxy

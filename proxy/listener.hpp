@@ -1,9 +1,10 @@
-// Listener: accepts clients on one address for one worker (SO_REUSEPORT: every worker has its own acceptor),
-// within the caps on connections, and starts a ClientConn for each. Step 1 of the way of a request. Owned by
-// worker. Thread: the worker's, but for TlsContext::reload. Fails with: Errc::unavailable naming the address
-// (in use, not allowed, not ours).
+// Listener: accepts clients on one socket for one worker (SO_REUSEPORT: every worker has its own), within the
+// caps on connections, and starts a ClientConn for each; who comes past a cap is told so. Step 1 of the way
+// of a request. Owned by worker. Thread: the worker's, but for TlsContext::reload and duplicate(). Fails
+// with: Errc::unavailable naming the address (in use, not allowed, not ours).
 #pragma once
 
+#include "base/fd.hpp"
 #include "base/net.hpp"
 #include "base/result.hpp"
 #include "config/settings.hpp"
@@ -38,7 +39,8 @@ class TlsContext {
 // or closes.
 class ConnectionBudget {
  public:
-  bool enter(const asio::ip::address& address, std::uint32_t most, std::uint32_t most_per_address);
+  enum class Verdict : std::uint8_t { granted, too_many, too_many_from_there };
+  Verdict enter(const asio::ip::address& address, std::uint32_t most, std::uint32_t most_per_address);
   void leave(const asio::ip::address& address);
 
  private:
@@ -55,19 +57,25 @@ class Listener {
   Listener(Worker& worker, std::shared_ptr<TlsContext> tls);
 
   Result<void> open(const Endpoint& endpoint);
-  void start();  // accepts until close()
-  void close();
+  Result<void> adopt(ListeningSocket socket);  // one that listens already, from a process before this one
+  void start();                                // accepts until close()
+  void close();  // who has connected already is still served: the queue is emptied first
   Endpoint endpoint() const { return endpoint_; }
+  // The same socket once more, for a process that comes after this one. Any thread, before close().
+  Result<ListeningSocket> duplicate() const;
   const std::shared_ptr<TlsContext>& tls() const { return tls_; }
 
  private:
   Awaitable<void> accepting();
+  void admit(Socket socket);
+  void turn_away(Socket socket, ConnectionBudget::Verdict why);
 
   Worker& worker_;
   std::shared_ptr<TlsContext> tls_;
   Acceptor acceptor_;
   Timer pause_;
   Endpoint endpoint_;
+  unsigned turning_away_ = 0;
 };
 
 // Is something else listening there? Answered before SO_REUSEPORT would share the port with a stranger.

@@ -80,8 +80,6 @@ constexpr std::array kPlain{
           &WorkerMetrics::connections_now},
     Plain{"connections_total", "Connections of clients accepted.", MetricType::Counter,
           &WorkerMetrics::connections},
-    Plain{"connections_refused_total", "Connections of clients closed at once because a cap was met.",
-          MetricType::Counter, &WorkerMetrics::connections_refused},
     Plain{"tunnels_now", "Open WebSocket tunnels.", MetricType::Gauge, &WorkerMetrics::tunnels_now},
     Plain{"pod_connections_total", "Connections to pods dialled.", MetricType::Counter,
           &WorkerMetrics::pod_connections},
@@ -128,6 +126,7 @@ class Collector final : public prometheus::Collectable {
     out.push_back(requests());
     out.push_back(failures());
     out.push_back(holds());
+    out.push_back(limits());
     for (const Plain& plain : kPlain) {
       MetricFamily one = family(plain.name, plain.help, plain.type);
       add(one, {},
@@ -183,6 +182,16 @@ class Collector final : public prometheus::Collectable {
     return out;
   }
 
+  MetricFamily limits() const {
+    MetricFamily out =
+        family("limits_met_total", "Connections and requests that met a limit, by the key that sets it.",
+               MetricType::Counter);
+    for (std::size_t i = 1; i < kLimits; ++i)  // 0 is none
+      add(out, {{"limit", std::string(name_of(static_cast<Limit>(i)))}},
+          sum(workers_, [i](const WorkerMetrics& w) -> const Counter& { return w.limits[i]; }));
+    return out;
+  }
+
   Workers workers_;
 };
 
@@ -200,6 +209,7 @@ void WorkerMetrics::fail(const Failure& failure) {
   const std::size_t side = index_of(kSides, failure.side);
   const std::size_t phase = index_of(kPhases, failure.phase);
   if (side < kSides.size() && phase < kPhases.size()) failures[side][phase].add();
+  if (failure.limit != Limit::none) met(failure.limit);
 }
 
 std::shared_ptr<prometheus::Collectable> collect_workers(Workers workers) {

@@ -43,13 +43,17 @@ class LatencyHistogram {
   Counter sum_ns;
 };
 
+constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::count_);
+
 enum class HoldOutcome : std::uint8_t { served, waiting_page, failed, expired, client_gone, refused, count_ };
 
 struct WorkerMetrics {
   std::array<Counter, 6> requests_by_class;        // 1xx..5xx by the status sent; [0]: none sent
   Counter own_replies;                             // of these, made by Alcove
   std::array<std::array<Counter, 7>, 5> failures;  // by side and phase
-  void fail(const Failure& failure);
+  void fail(const Failure& failure);               // also counts the limit that it names
+  std::array<Counter, kLimits> limits;
+  void met(Limit limit, std::uint64_t times = 1) { limits[static_cast<std::size_t>(limit)].add(times); }
   LatencyHistogram latency;  // head complete to answer complete, tunnels not counted
   LatencyHistogram
       ready_to_first_byte;  // the pod's ready seen to the first byte sent to it, held requests only
@@ -62,7 +66,6 @@ struct WorkerMetrics {
   Counter push_gaps;         // pub/sub lost and regained: the route cache was dropped
   Counter connections_now;
   Counter connections;
-  Counter connections_refused;
   Counter tunnels_now;
   Counter pod_connections;  // dialled
   Counter pod_connections_reused;

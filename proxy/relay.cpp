@@ -22,15 +22,22 @@ Failure Relay::pod_failure(const char* what) const {
   if (conn_.gone())
     return {Side::client, outcome_.answered ? Phase::body : Phase::response, 0, "the client has left", 0};
   const Phase phase = outcome_.answered ? Phase::body : Phase::response;
-  if (conn_.too_slow()) return {Side::client, Phase::body, 408, "the request body comes too slowly", 0};
-  if (conn_.expired()) return {Side::pod, phase, 504, "the pod did not answer in time", 0};
+  if (conn_.too_slow())
+    return {Limit::body_rate, Side::client, Phase::body, 408, "the request body comes too slowly", 0};
+  if (conn_.expired())
+    return {outcome_.answered ? Limit::body_idle : Limit::response_timeout,
+            Side::pod,
+            phase,
+            504,
+            "the pod did not answer in time",
+            0};
   std::string text = what;
   if (pod_error_ && pod_error_ != asio::error::eof) text += ": " + pod_error_.message();
   return {Side::pod, phase, 502, std::move(text), 0};
 }
 
 Failure Relay::client_failure(Phase phase) const {
-  if (conn_.expired()) return {Side::client, phase, 0, "the client was too slow", 0};
+  if (conn_.expired()) return {Limit::body_idle, Side::client, phase, 0, "the client was too slow", 0};
   return {Side::client, phase, 0, "the client has left", 0};
 }
 
@@ -50,8 +57,23 @@ bool Relay::may_go_to_successor() const {
 // Once the answer has begun, its own limits rule.
 void Relay::limit_wait() {
   if (outcome_.answered) return;
-  const TimeoutSettings& timeouts = exchange_.settings_->timeouts;
-  conn_.limit(upload_running_ ? timeouts.body_idle : exchange_.app_->response_timeout);
+  // A client that asked for a 100 and has sent nothing waits for the pod.
+  const bool body_is_due =
+      upload_running_ && !(exchange_.facts_.expects_continue && exchange_.bytes_in_ == 0);
+  conn_.limit(body_is_due ? exchange_.settings_->timeouts.body_idle : exchange_.app_->response_timeout);
+}
+
+// A piece of the request's body that is not passed on.
+std::optional<Failure> Relay::refuse(const BodyReader::Piece& piece) const {
+  if (piece.bad) return Failure{Side::client, Phase::body, 400, "malformed chunk in the request body", 0};
+  const std::uint64_t most = exchange_.app_->body_limit;
+  if (most == 0 || exchange_.bytes_in_ + piece.payload <= most) return std::nullopt;
+  return Failure{Limit::body_limit,
+                 Side::client,
+                 Phase::body,
+                 413,
+                 "the request body is larger than " + std::to_string(most) + " bytes",
+                 0};
 }
 
 // Sends the head together with what is there of the body: one write for most requests.
@@ -61,8 +83,8 @@ Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
   BodyReader::Piece piece;
   // While the client waits for a 100 its body is not here; else the first piece rides along.
   if (!ex.facts_.expects_continue) piece = ex.take_body();
-  if (piece.bad) {
-    outcome_.failure = Failure{Side::client, Phase::body, 400, "malformed chunk in the request body", 0};
+  if (auto refused = refuse(piece)) {
+    outcome_.failure = std::move(refused);
     co_return outcome_;
   }
   Gather parts;
@@ -104,7 +126,6 @@ Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
 Awaitable<std::optional<Failure>> Relay::upload_pieces() {
   Exchange& ex = exchange_;
   const bool chunked = ex.facts_.body.kind == BodyKind::chunked;
-  const std::uint64_t limit = ex.app_->body_limit;
   ChunkSizeText size_text;
   while (!ex.upload_.done()) {
     if (conn_.in.empty()) {
@@ -116,20 +137,18 @@ Awaitable<std::optional<Failure>> Relay::upload_pieces() {
       if (upload_stop_) co_return std::nullopt;
       if (n == 0) {
         if (conn_.too_slow())
-          co_return Failure{Side::client, Phase::body, 408, "the request body comes too slowly", 0};
+          co_return Failure{
+              Limit::body_rate, Side::client, Phase::body, 408, "the request body comes too slowly", 0};
         if (conn_.expired())
-          co_return Failure{Side::client, Phase::body, 408, "no byte of the request body in time", 0};
+          co_return Failure{
+              Limit::body_idle, Side::client, Phase::body, 408, "no byte of the request body in time", 0};
         co_return client_failure(Phase::body);
       }
       limit_wait();
     }
     const BodyReader::Piece piece = ex.take_body();
-    if (piece.bad)
-      co_return Failure{Side::client, Phase::body, 400, "malformed chunk in the request body", 0};
+    if (auto refused = refuse(piece)) co_return refused;
     ex.bytes_in_ += piece.payload;
-    if (limit > 0 && ex.bytes_in_ > limit)
-      co_return Failure{Side::client, Phase::body, 413,
-                        "the request body is larger than " + std::to_string(limit) + " bytes", 0};
     Gather parts;
     add_piece(parts, conn_.in.data(), piece.payload, chunked, ex.upload_.done(), size_text);
     metrics_.bytes_to_pods.add(parts.size());
@@ -356,6 +375,7 @@ Awaitable<Relay::Outcome> Relay::run() {
   if (!exchange_.upload_.done() && !pod_refuses_body_) {
     upload_ended_.emplace(exchange_.worker_.io.get_executor());
     upload_running_ = true;
+    limit_wait();
     asio::co_spawn(exchange_.worker_.io.get_executor(), upload(), asio::detached);
   }
   auto over = co_await response_head();

@@ -42,6 +42,7 @@ class Relay {
   Failure client_failure(Phase phase) const;
   bool may_retry() const;
   bool may_go_to_successor() const;
+  std::optional<Failure> refuse(const BodyReader::Piece& piece) const;
   void limit_wait();
 
   Exchange& exchange_;

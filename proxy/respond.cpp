@@ -57,10 +57,13 @@ std::string_view proxy_error(const Failure& f) {
   if (f.side == Side::pod) return pod_error(f);
   if (f.status == 401 || f.status == 403) return "http_request_denied";
   if (f.status == 404) return "destination_not_found";
+  if (f.limit == Limit::connections || f.limit == Limit::connections_per_address)
+    return "connection_limit_reached";
   if (f.side == Side::client) return "http_request_error";
   if (f.side == Side::runtime) return "destination_unavailable";
   if (f.side == Side::alcove) {
-    if (f.status == 429 || f.status == 503) return "connection_limit_reached";
+    if (f.limit == Limit::holds || f.limit == Limit::holds_per_user) return "connection_limit_reached";
+    if (f.status == 503) return "destination_unavailable";
     if (f.status == 504) return "destination_unavailable";
     if (f.status >= 400 && f.status < 500) return "http_request_error";
   }
@@ -268,6 +271,7 @@ Reply error_reply(const Failure& failure, const ReplyContext& context) {
   problem["status"] = failure.status;
   problem["detail"] = text;
   problem["code"] = code;
+  if (failure.limit != Limit::none) problem["limit"] = name_of(failure.limit);
   problem["request_id"] = context.request_id;
   reply.content_type = "application/problem+json";
   reply.body = problem.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

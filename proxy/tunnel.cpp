@@ -6,7 +6,8 @@
 namespace alcove::proxy {
 namespace {
 
-constexpr Millis kHalfClosed{30'000};  // how long the other direction may go on
+constexpr Millis kHalfClosed{30'000};       // how long the other direction may go on
+constexpr unsigned kServiceRestart = 1012;  // the close code that tells a client to come back
 
 }  // namespace
 
@@ -20,7 +21,16 @@ Tunnel::~Tunnel() {
   exchange_.worker_.metrics.tunnels_now.sub();
 }
 
+// The wait for one side was given up only because the time has come to take leave: nothing is wrong with it.
+bool Tunnel::only_leaving(const error_code& ec) const {
+  return ec == asio::error::operation_aborted && conn_.leaving() && !broken_ && !conn_.gone() &&
+         !conn_.expired();
+}
+
 void Tunnel::limit() {
+  // What has begun to end is not given more time.
+  if (conn_.expired()) timed_out_ = true;
+  if (took_leave_ || timed_out_) return;
   const bool half = from_client_.ended || from_pod_.ended;
   conn_.limit(half ? kHalfClosed : exchange_.settings_->timeouts.tunnel_idle);
 }
@@ -59,7 +69,9 @@ Awaitable<std::optional<std::string_view>> Tunnel::read(From from) {
   }
   Socket& socket = from == From::client ? conn_.stream.socket() : pod_.socket;
   for (;;) {
+    if (from == From::pod && conn_.leaving() && from_pod_.watch.at_boundary()) co_return std::nullopt;
     auto [waited] = co_await socket.async_wait(Socket::wait_read, kTuple);
+    if (only_leaving(waited)) continue;
     if (waited) co_return std::nullopt;
     error_code ec;
     const std::size_t n = socket.read_some(asio::buffer(lent), ec);
@@ -87,7 +99,7 @@ Awaitable<bool> Tunnel::write(From from, std::string_view bytes) {
     } else {
       std::tie(ec, n) = co_await conn_.stream.async_write_some(asio::buffer(left), kTuple);
     }
-    if (ec) co_return false;
+    if (ec && !only_leaving(ec)) co_return false;
     left.remove_prefix(n);
     limit();
   }
@@ -126,16 +138,24 @@ Awaitable<void> Tunnel::pod_to_client() {
     }
   }
   from_pod_.ended = true;
-  if (conn_.worker.draining() && !broken_ && from_pod_.watch.at_boundary()) {
-    char buffer[4];
-    const std::string_view frame = close_frame(1012, buffer);
-    const std::string text(frame);
-    co_await write(From::pod, text);
+  if (conn_.leaving() && !broken_ && from_pod_.watch.at_boundary()) {
+    co_await take_leave();
+    co_return;
   }
   error_code ignored;
   if (!conn_.stream.is_tls()) conn_.stream.socket().shutdown(Socket::shutdown_send, ignored);
   limit();
   if (broken_ || conn_.stream.is_tls()) conn_.cancel();
+}
+
+// RFC 6455 7.1.1: the client answers our close frame, which goes on to the pod as any frame does, and ends.
+Awaitable<void> Tunnel::take_leave() {
+  char buffer[4];
+  const std::string frame(close_frame(kServiceRestart, buffer));
+  const bool sent = co_await write(From::pod, frame);
+  if (!sent) broken_ = true;
+  conn_.limit(exchange_.settings_->timeouts.linger);
+  took_leave_ = true;
 }
 
 Awaitable<std::optional<Failure>> Tunnel::run() {
@@ -145,12 +165,13 @@ Awaitable<std::optional<Failure>> Tunnel::run() {
   asio::co_spawn(exchange_.worker_.io.get_executor(), client_to_pod(), asio::detached);
   co_await pod_to_client();
   while (!from_client_.ended) {
-    if (broken_ || conn_.stream.is_tls() || conn_.expired() || conn_.worker.draining()) conn_.cancel();
+    const bool no_use = broken_ || (conn_.stream.is_tls() && !took_leave_);
+    if (no_use || conn_.gone() || conn_.expired()) conn_.cancel();
     co_await ended_.wait_until(SteadyClock::now() + Millis{250});
   }
   conn_.set_tunnel(false);
-  if (conn_.expired() && !conn_.worker.draining())
-    co_return Failure{Side::alcove, Phase::tunnel, 0, "the tunnel was idle too long", 0};
+  if (timed_out_ && !took_leave_)
+    co_return Failure{Limit::tunnel_idle, Side::alcove, Phase::tunnel, 0, "the tunnel was idle too long", 0};
   co_return std::nullopt;
 }
 

@@ -1,7 +1,8 @@
 // Tunnel: after 101, bytes both ways until both sides have ended. The end of one direction is passed on as
 // such and the other goes on for a while (rule 11). No request limit runs on it; an idle one holds no buffer:
-// it waits for readiness, borrows the worker's buffer, and gives it back before it waits again. Step 8 of the
-// way of a request, instead of relay. Called by exchange. Thread: the worker's.
+// it waits for readiness, borrows the worker's buffer, and gives it back before it waits again. When the
+// gateway drains it ends between two frames of the pod's with a close frame (rule 25). Step 8 of the way of a
+// request, instead of relay. Called by exchange. Thread: the worker's.
 #pragma once
 
 #include "base/event.hpp"
@@ -34,6 +35,8 @@ class Tunnel {
   Awaitable<bool> write(From from, std::string_view bytes);
   void moved(From from, std::string_view bytes);
   void limit();
+  Awaitable<void> take_leave();
+  bool only_leaving(const error_code& ec) const;
 
   Exchange& exchange_;
   ClientConn& conn_;
@@ -42,6 +45,8 @@ class Tunnel {
   Direction from_pod_;
   Event ended_;
   bool broken_ = false;
+  bool timed_out_ = false;
+  bool took_leave_ = false;  // our close frame has been sent, the client's is awaited
 };
 
 }  // namespace alcove::proxy

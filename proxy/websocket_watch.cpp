@@ -6,6 +6,9 @@ namespace alcove::proxy {
 namespace {
 
 constexpr unsigned char kMaskBit = 0x80;
+// A length's highest bit is 0 (RFC 6455 5.2). A frame that sets it has no end here: with the mask added its
+// length would wrap round, and the middle of the frame look like a boundary.
+constexpr std::uint64_t kEndless = std::uint64_t{1} << 63;
 
 std::size_t head_needs(const unsigned char* head, std::size_t have) {
   if (have < 2) return 2;
@@ -32,7 +35,7 @@ bool WebSocketWatch::feed(std::string_view bytes) {
     for (std::size_t i = 2; i < head_size_; ++i) length = i == 2 ? head_[i] : (length << 8) | head_[i];
     data_ = (head_[0] & 0x0FU) <= 2;
     saw_data |= data_;
-    left_ = length + ((head_[1] & kMaskBit) != 0 ? 4 : 0);
+    left_ = std::min(length, kEndless) + ((head_[1] & kMaskBit) != 0 ? 4 : 0);
     head_size_ = 0;
   }
   return saw_data;

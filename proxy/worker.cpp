@@ -50,25 +50,40 @@ Worker::Worker(unsigned number, std::string gateway, SettingsPtr s, const StoreF
 
 Worker::~Worker() = default;
 
-Result<void> Worker::listen(std::size_t index, const ListenSettings& listen,
-                            std::shared_ptr<TlsContext> tls) {
+Result<Endpoint> Worker::listen(const Endpoint& endpoint, std::shared_ptr<TlsContext> tls) {
   auto listener = std::make_unique<Listener>(*this, std::move(tls));
-  auto opened_now = listener->open(listen.endpoint);
-  if (!opened_now) return opened_now;
-  listeners_.resize(std::max(listeners_.size(), index + 1));
-  listeners_[index] = std::move(listener);
+  if (auto opened_now = listener->open(endpoint); !opened_now) return opened_now.error();
+  listeners_.push_back(std::move(listener));
+  return listeners_.back()->endpoint();
+}
+
+Result<void> Worker::adopt(ListeningSocket socket, std::shared_ptr<TlsContext> tls) {
+  auto listener = std::make_unique<Listener>(*this, std::move(tls));
+  if (auto adopted = listener->adopt(std::move(socket)); !adopted) return adopted;
+  listeners_.push_back(std::move(listener));
   return {};
 }
 
-Endpoint Worker::endpoint(std::size_t index) const {
-  return listeners_[index]->endpoint();
+Result<void> Worker::duplicate(std::vector<ListeningSocket>& out) const {
+  for (const auto& listener : listeners_) {
+    auto copy = listener->duplicate();
+    if (!copy) return copy.error();
+    out.push_back(std::move(*copy));
+  }
+  return {};
 }
 
 void Worker::start() {
   asio::co_spawn(io.get_executor(), ticking(), asio::detached);
   asio::co_spawn(io.get_executor(), beating(), asio::detached);
-  for (const auto& listener : listeners_) listener->start();
   thread_ = std::thread([this] { run(); });
+}
+
+void Worker::accept() {
+  asio::post(io, [this] {
+    if (!draining_)
+      for (const auto& listener : listeners_) listener->start();
+  });
 }
 
 void Worker::run() {
@@ -134,20 +149,28 @@ void Worker::reload(SettingsPtr settings_now) {
   asio::post(io, [this, settings_now = std::move(settings_now)] { apply(settings_now); });
 }
 
-void Worker::begin_drain() {
+void Worker::begin_drain(Millis accepting_for) {
   if (draining_) return;
   draining_ = true;
   ready_.store(false, std::memory_order_relaxed);
-  stop_accepting_at_ = SteadyClock::now() + settings->timeouts.drain_delay;
+  stop_accepting_at_ = SteadyClock::now() + accepting_for;
   hard_stop_at_ = stop_accepting_at_ + settings->timeouts.drain;
-  for (ClientConn& conn : connections) conn.on_drain(now_, settings->timeouts.drain * 3 / 4);
+  for (ClientConn& conn : connections) conn.on_drain();
   tick_.cancel();
+}
+
+SteadyTime Worker::tunnel_end() {
+  const Millis half = settings->timeouts.drain / 2;
+  const Millis::rep last = std::max<Millis::rep>(0, (half - 2 * kTick).count());
+  std::uniform_int_distribution<Millis::rep> moment(0, last);
+  return hard_stop_at_ - half + Millis{moment(random)};
 }
 
 // Ends every connection and lets the loop run out; the beats take leave of the store first.
 void Worker::finish() {
   if (finished_) return;
   finished_ = true;
+  if (draining_ && now_ >= hard_stop_at_) metrics.met(Limit::drain, open_);
   for (const auto& listener : listeners_) listener->close();
   for (ClientConn& conn : connections) conn.end();
   rooms.stop();
@@ -155,8 +178,8 @@ void Worker::finish() {
   tick_.cancel();
 }
 
-void Worker::drain() {
-  asio::post(io, [this] { begin_drain(); });
+void Worker::drain(Millis accepting_for) {
+  asio::post(io, [this, accepting_for] { begin_drain(accepting_for); });
 }
 
 void Worker::stop() {

@@ -52,13 +52,16 @@ class Worker {
          Shared& shared, AccessLogWriter* log, std::shared_ptr<WorkerMetrics> worker_metrics);
   ~Worker();
 
-  // Opens this worker's acceptors on the given sockets' addresses. Before start().
-  Result<void> listen(std::size_t index, const ListenSettings& listen, std::shared_ptr<TlsContext> tls);
-  Endpoint endpoint(std::size_t index) const;
-  void start();                       // starts the thread
-  void reload(SettingsPtr settings);  // any thread
-  void drain();                       // any thread: finish what is under way, until timeouts.drain
-  void stop();                        // any thread: the hard end
+  // Opens a listener of this worker's own, or takes over one that listens already. Before start().
+  Result<Endpoint> listen(const Endpoint& endpoint, std::shared_ptr<TlsContext> tls);
+  Result<void> adopt(ListeningSocket socket, std::shared_ptr<TlsContext> tls);
+  Result<void> duplicate(std::vector<ListeningSocket>& out) const;  // any thread, before drain()
+  void start();                                                     // starts the thread
+  void accept();                                                    // any thread: clients may come
+  void reload(SettingsPtr settings);                                // any thread
+  // Any thread: accept for so long, then finish what is under way, until timeouts.drain.
+  void drain(Millis accepting_for);
+  void stop();  // any thread: the hard end
   void join();
   bool ready() const { return ready_.load(std::memory_order_relaxed); }
 
@@ -86,6 +89,9 @@ class Worker {
   std::minstd_rand random;  // for spreading things over time, nothing more
 
   bool draining() const { return draining_; }
+  // While draining: when a WebSocket is to be closed. Each at a moment of its own, so that not all come back
+  // at once, and late, so that they live on as long as they may.
+  SteadyTime tunnel_end();
   SteadyTime now() const { return now_; }  // coarse: moved by the tick
   // 16 hexadecimal digits, unique in this process life and unlikely to meet another's.
   std::array<char, 16> next_request_id();
@@ -97,7 +103,7 @@ class Worker {
   Awaitable<void> ticking();
   Awaitable<void> beating();
   void apply(SettingsPtr settings_now);
-  void begin_drain();
+  void begin_drain(Millis accepting_for);
   void finish();
   void run();
 

@@ -62,7 +62,7 @@ class AdminServerTest : public testing::Test {
                               return "no listener";
                             }});
     server_ = std::make_unique<AdminServer>(io_, std::move(parts));
-    const auto started = server_->start();
+    const auto started = server_->bind({});
     ASSERT_TRUE(started) << started.error().text;
     token_ = token;
     thread_ = std::thread([this] { io_.run(); });
