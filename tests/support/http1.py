@@ -82,8 +82,9 @@ def build(method: str, target: str, host: str, headers=(), body: bytes | None = 
 
 class Connection:
     def __init__(self, port: int, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None,
-                 server_name: str | None = None, timeout: float = PATIENCE_S):
-        self.socket = socket.create_connection((address, port), timeout=timeout)
+                 server_name: str | None = None, timeout: float = PATIENCE_S, source: str | None = None):
+        self.socket = socket.create_connection((address, port), timeout=timeout,
+                                               source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)

@@ -14,6 +14,13 @@ def accept_key(key: str) -> str:
     return base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
 
 
+# A handshake without its request line, and the answer to it.
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13")
+SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "
+          + accept_key(KEY).encode() + b"\r\n\r\n")
+
+
 def frame(opcode: int, payload: bytes, masked: bool) -> bytes:
     head = bytes([0x80 | opcode])
     bit = 0x80 if masked else 0
