@@ -207,12 +207,14 @@ Awaitable<void> App::signals() {
       if (!ending_) reload();
       continue;
     }
-    if (ending_.exchange(true)) {
+    if (signalled_) {
       spdlog::warn("a second signal: ending at once");
       ::_exit(128 + number);
     }
+    signalled_ = true;
     spdlog::info("{}: ending in order; a second signal ends at once",
                  number == SIGINT ? "SIGINT" : "SIGTERM");
+    if (ending_.exchange(true)) continue;  // a successor has taken over before
     asio::co_spawn(io_, end(false), asio::detached);
   }
 }

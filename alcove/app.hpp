@@ -67,6 +67,7 @@ class App {
   std::unique_ptr<Admin> admin_;
   std::atomic<bool> started_{false};
   std::atomic<bool> ending_{false};
+  bool signalled_ = false;
 };
 
 }  // namespace alcove

@@ -98,8 +98,8 @@ def test_descriptors_and_memory_return_to_where_they_were(gateway, place):
     run = gateway(limits={"connections_per_address": 20000})
     pid = run.process.pid
     idle = descriptors(pid)
-    # The first tenth fills caches, pools and the allocator: the level to return to.
-    exercise(run, place, 0.1, seed=1)
+    # This much fills caches, pools and the allocator's arenas: the level to return to.
+    exercise(run, place, 0.3, seed=1)
     assert settled(run, idle) <= idle
     before = resident_kib(pid)
     exercise(run, place, 1.0, seed=2)

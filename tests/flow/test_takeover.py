@@ -112,6 +112,21 @@ def test_websockets_live_on_at_the_old_one_and_are_closed_one_by_one_with_1012(h
     assert new.get("ada").status == 200
 
 
+def test_a_signal_after_the_takeover_does_not_cut_what_is_under_way(house):
+    old = house(timeouts={"drain": "30s"})
+    assert old.get("ada").status == 200
+    with old.connect() as connection:
+        connection.send(http1.build("GET", "/sleep?ms=2000", old.host("test"), ADA))
+        while old.get("ada").json()["requests"] < 3:
+            pass
+        new = house("--take-over")
+        new.wait_log(TAKEN)
+        old.wait_log("ending in order")
+        old.process.terminate()
+        assert connection.read_response().status == 200
+    assert ended(old) == 0
+
+
 def test_a_successor_that_does_not_become_ready_takes_nothing(house, place):
     old = house()
     deaf = house("--take-over", start=False, store=f"redis://127.0.0.1:{free_port()}/0")
