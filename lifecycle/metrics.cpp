@@ -55,17 +55,7 @@ MetricFamily gauge(const char* name, const char* help, const RelaxedCounter& val
 ClientMetric histogram(const SecondsHistogram& from, const char* phase) {
   ClientMetric metric;
   metric.label.push_back({"phase", phase});
-  std::uint64_t below = 0;
-  for (std::size_t i = 0; i < from.buckets.size(); ++i) {
-    below += from.buckets[i].get();
-    ClientMetric::Bucket bucket;
-    bucket.cumulative_count = below;
-    bucket.upper_bound = i < SecondsHistogram::kBounds.size() ? SecondsHistogram::kBounds[i]
-                                                              : std::numeric_limits<double>::infinity();
-    metric.histogram.bucket.push_back(bucket);
-  }
-  metric.histogram.sample_count = below;
-  metric.histogram.sample_sum = static_cast<double>(from.sum_ms.get()) / 1000.0;
+  fill_histogram(from, metric);
   return metric;
 }
 
@@ -120,6 +110,20 @@ void SecondsHistogram::observe(Millis value) {
   while (bucket < kBounds.size() && seconds > kBounds[bucket]) ++bucket;
   buckets[bucket].add();
   sum_ms.add(static_cast<std::uint64_t>(std::max<Millis::rep>(value.count(), 0)));
+}
+
+void fill_histogram(const SecondsHistogram& from, ClientMetric& to) {
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < from.buckets.size(); ++i) {
+    below += from.buckets[i].get();
+    ClientMetric::Bucket bucket;
+    bucket.cumulative_count = below;
+    bucket.upper_bound = i < SecondsHistogram::kBounds.size() ? SecondsHistogram::kBounds[i]
+                                                              : std::numeric_limits<double>::infinity();
+    to.histogram.bucket.push_back(bucket);
+  }
+  to.histogram.sample_count = below;
+  to.histogram.sample_sum = static_cast<double>(from.sum_ms.get()) / 1000.0;
 }
 
 std::shared_ptr<prometheus::Collectable> collect_lifecycle(std::shared_ptr<const LifecycleMetrics> metrics) {

@@ -13,7 +13,8 @@
 
 namespace prometheus {
 class Collectable;
-}
+struct ClientMetric;
+}  // namespace prometheus
 
 namespace alcove {
 
@@ -35,6 +36,8 @@ class SecondsHistogram {
   std::array<RelaxedCounter, kBounds.size() + 1> buckets;  // not cumulative; the last is +Inf
   RelaxedCounter sum_ms;
 };
+
+void fill_histogram(const SecondsHistogram& from, prometheus::ClientMetric& to);
 
 enum class StartOutcome : std::uint8_t {
   ready,      // published

@@ -24,7 +24,8 @@ def test_every_room_with_sources_has_its_place_in_the_picture():
 
 
 def test_the_check_reads_the_rooms_that_exist():
-    for room in ("base", "config", "store", "lifecycle", "local", "proxy", "api", "alcove", "demo"):
+    for room in ("base", "config", "store", "lifecycle", "local", "k8s", "proxy", "api", "alcove",
+                 "demo"):
         assert (ROOT / room).is_dir(), room
 
 
