@@ -4,6 +4,8 @@
 #include "proxy/pod_pool.hpp"
 #include "proxy/respond.hpp"
 
+#include <boost/asio/write.hpp>
+
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -118,6 +120,16 @@ Awaitable<bool> ClientConn::send(std::string_view data) {
     limit(worker.settings->timeouts.body_idle);
   }
   co_return true;
+}
+
+Awaitable<void> ClientConn::end_writing() {
+  error_code ec;
+  if (!stream.is_tls()) {
+    stream.socket().shutdown(Socket::shutdown_send, ec);
+    co_return;
+  }
+  const std::string notice = stream.close_notify();
+  co_await asio::async_write(stream.socket(), asio::buffer(notice), kTuple);
 }
 
 Awaitable<std::size_t> ClientConn::receive(error_code& ec) {

@@ -83,6 +83,8 @@ class ClientConn : public ConnHook {
 
   // Sends all of `data` within timeouts.body_idle per progress. False: the client is gone or too slow.
   Awaitable<bool> send(std::string_view data);
+  // Says that nothing more will be sent; reading goes on. For tunnels.
+  Awaitable<void> end_writing();
   // Reads what comes into `in`. 0: end of stream or error (ec says which).
   Awaitable<std::size_t> receive(error_code& ec);
 

@@ -9,6 +9,7 @@
 #include <boost/asio/ssl/stream.hpp>
 
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace alcove::proxy {
@@ -30,6 +31,11 @@ class ClientStream {
     tls_ = std::make_unique<Tls>(socket_, context);
     return *tls_;
   }
+
+  // The bytes by which TLS says that nothing more will be sent (close_notify, RFC 8446 6.1), for the socket
+  // itself. Unlike async_shutdown it waits for nothing, so that reading can go on. Empty if said already. Not
+  // while a write is under way.
+  std::string close_notify();
 
   template <class Buffers, class Token>
   auto async_read_some(const Buffers& buffers, Token&& token) {

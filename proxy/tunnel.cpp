@@ -142,10 +142,9 @@ Awaitable<void> Tunnel::pod_to_client() {
     co_await take_leave();
     co_return;
   }
-  error_code ignored;
-  if (!conn_.stream.is_tls()) conn_.stream.socket().shutdown(Socket::shutdown_send, ignored);
   limit();
-  if (broken_ || conn_.stream.is_tls()) conn_.cancel();
+  if (!broken_) co_await conn_.end_writing();
+  if (broken_) conn_.cancel();
 }
 
 // RFC 6455 7.1.1: the client answers our close frame, which goes on to the pod as any frame does, and ends.
@@ -165,10 +164,10 @@ Awaitable<std::optional<Failure>> Tunnel::run() {
   asio::co_spawn(exchange_.worker_.io.get_executor(), client_to_pod(), asio::detached);
   co_await pod_to_client();
   while (!from_client_.ended) {
-    const bool no_use = broken_ || (conn_.stream.is_tls() && !took_leave_);
-    if (no_use || conn_.gone() || conn_.expired()) conn_.cancel();
+    if (broken_ || conn_.gone() || conn_.expired()) conn_.cancel();
     co_await ended_.wait_until(SteadyClock::now() + Millis{250});
   }
+  if (took_leave_ && !broken_ && !conn_.gone()) co_await conn_.end_writing();
   conn_.set_tunnel(false);
   if (timed_out_ && !took_leave_)
     co_return Failure{Limit::tunnel_idle, Side::alcove, Phase::tunnel, 0, "the tunnel was idle too long", 0};
