@@ -43,6 +43,7 @@ class Gateway(Alcove):
                          {"dev": {"secret": COOKIE_SECRET}}],
             "trusted_proxies": [f"{FRONT}/32"],
             "runtime": {"static": {"endpoints": [pod.endpoint for pod in pods], "shared": True}},
+            "log": {"format": "json"},
             "apps": {"test": app()},
         })
         self.config.update(keys)
