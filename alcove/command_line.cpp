@@ -129,6 +129,19 @@ CommandLine parse_command_line(int argc, char** argv) {
       app.add_subcommand("stop", "Stop a session's pod, and wait until it is gone")->group(people), out);
   stop->add_flag("--no-wait", out.no_wait, "Do not wait until it is gone");
   add_client_options(*stop, out);
+  CLI::App* pin = add_key(
+      app.add_subcommand("pin", "Keep a session's pod: it does not go for being idle")->group(people), out);
+  add_client_options(*pin, out);
+  CLI::App* unpin =
+      add_key(app.add_subcommand("unpin", "Let it go when it is idle again")->group(people), out);
+  add_client_options(*unpin, out);
+  CLI::App* busy = add_key(
+      app.add_subcommand("busy", "Keep a session's pod for a time, whatever is seen of it")->group(people),
+      out);
+  busy->add_option("time", out.time, "For how long, such as 30m or 12h; 0s: no longer")
+      ->required()
+      ->type_name("TIME");
+  add_client_options(*busy, out);
   CLI::App* logs =
       add_key(app.add_subcommand("logs", "Print what a session's pod has written")->group(people), out);
   logs->add_flag("-f,--follow", out.follow, "Go on as it writes, until it ends");
@@ -162,7 +175,8 @@ CommandLine parse_command_line(int argc, char** argv) {
       {up, Command::up},         {gateway, Command::gateway}, {provisioner, Command::provisioner},
       {reaper, Command::reaper}, {check, Command::check},     {version, Command::version},
       {ls, Command::ls},         {show, Command::show},       {start, Command::start},
-      {stop, Command::stop},     {logs, Command::logs}};
+      {stop, Command::stop},     {pin, Command::pin},         {unpin, Command::unpin},
+      {busy, Command::busy},     {logs, Command::logs}};
   for (const auto& [subcommand, command] : commands)
     if (subcommand->parsed()) out.command = command;
   return out;

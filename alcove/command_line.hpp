@@ -22,6 +22,9 @@ enum class Command : std::uint8_t {
   show,
   start,
   stop,
+  pin,
+  unpin,
+  busy,
   logs
 };
 
@@ -38,6 +41,7 @@ struct CommandLine {
   std::string token;
   std::string name;  // KEY; start: APP or KEY; ls: APP or empty
   std::string user;  // start: USER, or empty
+  std::string time;  // busy: for how long
   bool no_wait = false;
   bool follow = false;
 };

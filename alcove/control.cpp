@@ -102,6 +102,7 @@ Awaitable<void> Control::finish(std::function<void()> done) {
   if (reconciler_) reconciler_->stop();
   if (reaper_) reaper_->stop();
   if (provisioner_) provisioner_->stop();
+  runtime_->hurry();
   while (running_ > 0) co_await ended_.wait();
   if (provisioner_)
     co_await provisioner_->hand_back();

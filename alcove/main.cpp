@@ -87,6 +87,9 @@ int main(int argc, char** argv) {
       case Command::show:
       case Command::start:
       case Command::stop:
+      case Command::pin:
+      case Command::unpin:
+      case Command::busy:
       case Command::logs:
         return run_for_people(line);
     }

@@ -186,6 +186,22 @@ int stop(const CommandLine& line, const AdminClient& client, const SessionKey& k
   return !line.no_wait && still_there ? 1 : 0;
 }
 
+// pin, unpin, busy
+int keep(const CommandLine& line, const AdminClient& client, const SessionKey& key) {
+  nlohmann::json body;
+  if (line.command == Command::busy)
+    body["busy_for"] = line.time;
+  else
+    body["pinned"] = line.command == Command::pin;
+  const auto session = ask(client, "PATCH", kSessions + "/" + key.text(), body.dump(), kAnswer);
+  if (!session) return failed(session.error().text);
+  if (line.json)
+    print_json(*session);
+  else
+    fmt::print("{}: {}\n", key.text(), text_of(*session, "why"));
+  return 0;
+}
+
 void print_lines_as_json(std::string& rest, std::string_view text) {
   rest.append(text);
   for (auto end = rest.find('\n'); end != std::string::npos; end = rest.find('\n')) {
@@ -227,6 +243,7 @@ int run_for_people(const CommandLine& line) {
   if (!key) return failed(key.error().text);
   if (line.command == Command::show) return show(line, client, *key);
   if (line.command == Command::stop) return stop(line, client, *key);
+  if (line.command != Command::logs) return keep(line, client, *key);
   return logs(line, client, *key);
 }
 

@@ -55,7 +55,7 @@ bool allowed(const std::string& methods, std::string_view method) {
 }
 
 std::string methods_of(Target::Kind kind) {
-  return kind == Target::Kind::session ? "GET, HEAD, POST, DELETE" : "GET, HEAD";
+  return kind == Target::Kind::session ? "GET, HEAD, POST, PATCH, DELETE" : "GET, HEAD";
 }
 
 }  // namespace
@@ -179,6 +179,10 @@ Awaitable<Reply> AdminConn::reply_to(const Request& request) {
     const std::string body = request.body();
     const SettingsPtr settings = server_.parts_.settings;
     co_return co_await server_.routes_.start(settings, key, body, *wait);
+  }
+  if (request.method() == http::verb::patch) {
+    const std::string body = request.body();
+    co_return co_await server_.routes_.keep(key, body);
   }
   if (request.method() == http::verb::delete_) co_return co_await server_.routes_.stop(key, *wait);
   co_return co_await server_.routes_.show(key);

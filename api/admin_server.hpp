@@ -1,6 +1,6 @@
 // AdminServer: the listener for people and monitoring. Not on the way of users' requests.
 //   GET /healthz /readyz /metrics
-//   GET /api/v1/sessions[?scope=APP]     GET, POST, DELETE /api/v1/sessions/SCOPE/NAME[?wait=30s]
+//   GET /api/v1/sessions[?scope=APP]     GET, POST, PATCH, DELETE /api/v1/sessions/SCOPE/NAME[?wait=30s]
 //   GET /api/v1/sessions/SCOPE/NAME/logs[?follow=1&tail=1&generation=N]
 // Called by: alcove/, which gives it a store of its own and runs the io_context on a thread of its own.
 // Thread: that one. Owns: its acceptor and connections. Bounded: connections, head, body, time of each step.

@@ -2,16 +2,19 @@
 
 #include "api/session_view.hpp"
 #include "base/text.hpp"
+#include "config/units.hpp"
 #include "store/policy.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace alcove {
 namespace {
 
 constexpr std::uint32_t kPage = 500;
+constexpr Millis kMostBusy{365LL * 24 * 3'600'000};
 constexpr int kTries = 8;  // each time the session has moved on between our look and our step
 
 Result<std::string> user_of(const std::string& body, const SessionKey& key) {
@@ -26,6 +29,33 @@ Result<std::string> user_of(const std::string& body, const SessionKey& key) {
     return Error{Errc::invalid, "the session of \"" + printable(user, 80) + "\" is " +
                                     std::string(key.scope()) + "/" + *name};
   return user;
+}
+
+struct Keep {
+  std::optional<bool> pinned;
+  std::optional<Millis> busy_for;
+};
+
+Result<Keep> keep_of(const std::string& body) {
+  const Error wrong{Errc::invalid,
+                    R"(the body must be JSON such as {"pinned": true} or {"busy_for": "30m"})"};
+  const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
+  if (!json.is_object() || json.empty()) return wrong;
+  Keep out;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "pinned" && value.is_boolean()) {
+      out.pinned = value.get<bool>();
+    } else if (name == "busy_for" && value.is_string()) {
+      const auto time = parse_duration(value.get<std::string>());
+      if (!time) return Error{Errc::invalid, "busy_for must be a duration such as 30m or 12h"};
+      if (*time > kMostBusy)
+        return Error{Errc::invalid, "busy_for: at most 365d; to keep it for good, pin it"};
+      out.busy_for = *time;
+    } else {
+      return wrong;
+    }
+  }
+  return out;
 }
 
 Error no_such_app(const Settings& settings, std::string_view name) {
@@ -110,6 +140,17 @@ Awaitable<Reply> SessionRoutes::start(SettingsPtr settings, SessionKey key, std:
   }
   if (!session) co_return problem(session.error());
   co_return co_await record(session->state == State::ready ? 200 : 202, *session);
+}
+
+Awaitable<Reply> SessionRoutes::keep(SessionKey key, std::string body) {
+  const Result<Keep> wanted = keep_of(body);
+  if (!wanted) co_return problem(wanted.error());
+  Result<Session> session = Error{};
+  if (wanted->pinned) session = co_await store_.pin(key, *wanted->pinned);
+  if (wanted->busy_for && (session || !wanted->pinned))
+    session = co_await store_.busy(key, *wanted->busy_for);
+  if (!session) co_return problem(session.error());
+  co_return co_await record(200, *session);
 }
 
 Awaitable<Reply> SessionRoutes::stop(SessionKey key, Millis wait) {

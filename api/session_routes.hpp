@@ -1,4 +1,4 @@
-// SessionRoutes: what can be asked of sessions: list, show, start, stop. One call is one request.
+// SessionRoutes: what can be asked of sessions: list, show, start, stop, keep. One call is one request.
 // Called by: admin_conn. Calls: the store. Thread: the admin listener's. Owns: nothing but the waits of its
 // calls. Fails with: a Reply that is a problem.
 #pragma once
@@ -26,6 +26,8 @@ class SessionRoutes : public Subscriber {
   Awaitable<Reply> show(SessionKey key);
   // `body`: {"user": "..."}; without it the user is the name. Answers 200 when ready, else 202 after `wait`.
   Awaitable<Reply> start(SettingsPtr settings, SessionKey key, std::string body, Millis wait);
+  // `body`: {"pinned": true}, {"busy_for": "30m"} or both: the session is not idle for ever, or for so long.
+  Awaitable<Reply> keep(SessionKey key, std::string body);
   // 200: its pod is gone; 202: it is on its way.
   Awaitable<Reply> stop(SessionKey key, Millis wait);
   // How many sessions are in each state, by the number of State.

@@ -28,8 +28,11 @@ std::string explain_ready(const Session& session, WallTime now) {
     return out + "; goes in " + until(lifetime_end, now) + ", when its lifetime is over";
   if (session.pinned) return out + "; pinned, so it does not go by itself";
   if (never_idle) return out + "; has no idle time-out, so it does not go by itself";
-  return out + "; goes in " + until(session.last_activity + session.policy.idle_timeout, now) +
-         " unless it is used again";
+  const WallTime idle_end = session.last_activity + session.policy.idle_timeout;
+  if (session.busy_until > now)
+    return out + "; busy for " + until(session.busy_until, now) + " more, goes in " +
+           until(std::max(idle_end, session.busy_until), now) + " unless it is used again";
+  return out + "; goes in " + until(idle_end, now) + " unless it is used again";
 }
 
 std::string explain_draining(const Session& session, WallTime now) {
@@ -102,6 +105,7 @@ nlohmann::json to_json(const Session& session, const QueuePlace& place, WallTime
       {"reason", session.reason},
       {"wanted", session.wanted},
       {"pinned", session.pinned},
+      {"busy_until", moment(session.busy_until)},
       {"failures", session.failures},
       {"created", moment(session.created)},
       {"ready_since", moment(session.ready_since)},

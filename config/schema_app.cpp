@@ -48,7 +48,7 @@ void read_named(const Value& value, std::vector<std::pair<std::string, std::stri
   }
 }
 
-void read_quiet_paths(const Value& value, std::vector<std::string>& out) {
+void read_paths(const Value& value, std::vector<std::string>& out) {
   for (const Value& item : value.items(true)) {
     std::string path;
     if (!item.read(path)) continue;
@@ -57,6 +57,23 @@ void read_quiet_paths(const Value& value, std::vector<std::string>& out) {
     else
       item.fault(quoted(path) + " is not a path: it begins with /");
   }
+}
+
+void read_wake(const Value& value, WakeSettings& out) {
+  Mapping mapping(value);
+  mapping.at("background").read(out.background);
+  read_paths(mapping.at("paths"), out.paths);
+  const Value bots = mapping.at("bots");
+  if (bots.present()) out.bots.clear();
+  for (const Value& item : bots.items(true)) {
+    std::string word;
+    if (!item.read(word)) continue;
+    if (word.empty())
+      item.fault("an empty word is in every User-Agent");
+    else
+      out.bots.push_back(std::move(word));
+  }
+  mapping.refuse_unknown();
 }
 
 void read_identity_jwt(const Value& value, IdentityJwtSettings& out) {
@@ -95,7 +112,9 @@ void read_app(const Value& value, AppSettings& out) {
   std::size_t word = 0;
   if (mapping.at("websocket").read_word(word, {"data", "bytes", "open"}))
     out.websocket = static_cast<WebSocketActivity>(word);
-  read_quiet_paths(mapping.at("quiet_paths"), out.quiet_paths);
+  read_paths(mapping.at("quiet_paths"), out.quiet_paths);
+  mapping.at("busy_limit").read(out.busy_limit, long_time);
+  read_wake(mapping.at("wake"), out.wake);
 
   mapping.at("hold_timeout").read(out.hold_timeout, some);
   mapping.at("waiting_page_after").read(out.waiting_page_after, Time{Millis{0}, kDay});

@@ -145,6 +145,17 @@ struct KubernetesAppSettings {
   bool operator==(const KubernetesAppSettings&) const = default;
 };
 
+// Which requests start a pod that is at rest. Navigations and what comes from no browser do.
+struct WakeSettings {
+  bool background = false;         // also a page's scripts, images and WebSockets
+  std::vector<std::string> paths;  // prefixes whose requests do, whoever asks
+  // Words of a User-Agent whose requests do not, in any case of letters.
+  std::vector<std::string> bots{"bot",    "crawl",       "spider",     "preview",   "monitor",
+                                "uptime", "healthcheck", "kube-probe", "prometheus"};
+
+  bool operator==(const WakeSettings&) const = default;
+};
+
 struct AppSettings {
   std::string name;  // a label; the key in the file
 
@@ -174,6 +185,8 @@ struct AppSettings {
   Millis stop_grace{10'000};
   WebSocketActivity websocket = WebSocketActivity::data;
   std::vector<std::string> quiet_paths;  // prefixes whose requests are no activity (polling)
+  Millis busy_limit{86'400'000};         // most that a pod can say of itself (X-Alcove-Busy-For); 0: nothing
+  WakeSettings wake;
 
   // Traffic
   Millis hold_timeout{60'000};

@@ -9,6 +9,8 @@ namespace {
 // apart.
 constexpr Millis kLeaseMargin{5'000};
 
+constexpr Millis kNotSaid{-1};
+
 std::string_view word(ActivityKind kind) {
   switch (kind) {
     case ActivityKind::body:
@@ -40,8 +42,13 @@ std::vector<Beat::Mark> Activity::collect_marks(SteadyTime now) {
   for (RoutePtr& route : marked_) {
     if (route->in_flight > 0) route->last_activity = now;
     const auto age = std::chrono::duration_cast<Millis>(now - route->last_activity);
-    marks.push_back(
-        {route->key, route->generation, std::max(age, Millis{0}), std::string(word(route->kind))});
+    Beat::Mark& mark = marks.emplace_back();
+    mark.key = route->key;
+    mark.generation = route->generation;
+    mark.age = std::max(age, Millis{0});
+    mark.what = word(route->kind);
+    if (route->busy_for >= Millis{0}) mark.busy_for = route->busy_for;
+    route->busy_for = kNotSaid;
     if (route->in_flight > 0) {
       still.push_back(std::move(route));
     } else {
@@ -62,11 +69,17 @@ Awaitable<bool> Activity::beat_once() {
   beat.lease = known_for + kLeaseMargin;
   std::vector<RoutePtr> sent_routes = marked_;
   beat.marks = collect_marks(sent);
+  std::vector<Millis> said;
+  said.reserve(beat.marks.size());
+  for (const Beat::Mark& mark : beat.marks) said.push_back(mark.busy_for.value_or(kNotSaid));
   auto reply = co_await store_.beat(std::move(beat));
   if (!reply) {
     metrics_.beats_failed.add();
-    for (const RoutePtr& route : sent_routes)
-      if (!route->marked) enlist(*route);
+    for (std::size_t i = 0; i < sent_routes.size(); ++i) {
+      CachedRoute& route = *sent_routes[i];
+      if (!route.marked) enlist(route);
+      if (route.busy_for < Millis{0}) route.busy_for = said[i];
+    }
     co_return false;
   }
   for (const auto& [key, generation] : reply->draining) {

@@ -39,6 +39,12 @@ class Activity {
     mark(route, ActivityKind::request, now);
   }
 
+  // The pod says that it is busy for so long, whatever is seen of it; zero: no longer.
+  void busy(CachedRoute& route, Millis busy_for, SteadyTime now) {
+    route.busy_for = busy_for;
+    mark(route, ActivityKind::request, now);
+  }
+
   // May routes be used without asking the store?
   bool lease_runs(SteadyTime now) const { return now < lease_until_; }
   // Sends the next beat at once: a drained session is in use here.

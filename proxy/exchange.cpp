@@ -184,6 +184,10 @@ std::optional<Failure> Exchange::prepare(std::size_t head_size) {
                               std::to_string(app_->body_limit) + " are taken",
                           0};
     }
+    if (!failure && route_ == nullptr) {
+      static const WakeSettings kUsual;  // an environment's app is known only after the lookup
+      facts_.sleep = why_not_wake(head, app_ != nullptr ? app_->wake : kUsual);
+    }
     if (!failure) write_pod_head(route);
   }
   conn_.in.consume(head_size);
@@ -272,7 +276,7 @@ Awaitable<Exchange::Held> Exchange::hold() {
   std::optional<Failure> failure;
   bool show_page = false;
   {
-    AcquireRequest request{key_, app_->name, user_, policy_of(*app_)};
+    AcquireRequest request{key_, app_->name, user_, policy_of(*app_), facts_.sleep == Sleep::none};
     WaitingRooms::Seat seat(worker_.rooms, std::move(request));
     conn_.set_seat(&seat);
     conn_.watch_client(true);
@@ -288,6 +292,9 @@ Awaitable<Exchange::Held> Exchange::hold() {
       ready_at_ = seat.ready_at();
     } else if (seat.failure()) {
       failure = seat.failure();
+    } else if (seat.not_woken()) {
+      failure = not_woken(facts_.sleep);
+      metrics.not_woken[static_cast<std::size_t>(facts_.sleep)].add();
     } else if (conn_.gone()) {
       failure = Failure{Side::client, Phase::hold, 0, "the client has left", 0};
     } else if (!show_page && !seat.store_problem().empty()) {
@@ -330,6 +337,7 @@ Awaitable<Exchange::Held> Exchange::hold() {
   }
   outcome(failure->side == Side::client ? HoldOutcome::client_gone
           : failure->status == 504      ? HoldOutcome::expired
+          : failure->status == 424      ? HoldOutcome::not_woken
                                         : HoldOutcome::failed);
   co_await answer(std::move(*failure));
   co_return Held::answered;

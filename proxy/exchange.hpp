@@ -10,6 +10,7 @@
 #include "proxy/client_conn.hpp"
 #include "proxy/pod_pool.hpp"
 #include "proxy/respond.hpp"
+#include "proxy/wake.hpp"
 
 #include <memory>
 #include <optional>
@@ -53,7 +54,8 @@ class Exchange {
     bool idempotent = false;  // RFC 9110 9.2.2
     bool websocket = false;
     bool expects_continue = false;
-    bool quiet = false;  // no activity: a polling path
+    bool quiet = false;         // no activity: a polling path
+    Sleep sleep = Sleep::none;  // why it may not start a pod
     BodyFraming body;
   };
   enum class Held : std::uint8_t { routed, answered };

@@ -265,6 +265,12 @@ std::optional<Failure> place_request(RequestHead& head) {
   return std::nullopt;
 }
 
+const HeadField* find_field(const std::vector<HeadField>& fields, std::string_view name) {
+  for (const HeadField& field : fields)
+    if (iequals(field.name, name)) return &field;
+  return nullptr;
+}
+
 }  // namespace
 
 const HeadField* RequestHead::find(http::field id) const {
@@ -275,9 +281,10 @@ const HeadField* ResponseHead::find(http::field id) const {
 }
 
 const HeadField* RequestHead::find(std::string_view name) const {
-  for (const HeadField& field : fields)
-    if (iequals(field.name, name)) return &field;
-  return nullptr;
+  return find_field(fields, name);
+}
+const HeadField* ResponseHead::find(std::string_view name) const {
+  return find_field(fields, name);
 }
 
 HeadScan find_head_end(std::string_view data, std::size_t& line, std::size_t& end) {

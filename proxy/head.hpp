@@ -65,6 +65,7 @@ struct ResponseHead {
   std::vector<HeadField> fields;
 
   const HeadField* find(http::field id) const;
+  const HeadField* find(std::string_view name) const;  // as in RequestHead
 };
 
 struct HeadLimits {

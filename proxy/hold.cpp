@@ -83,7 +83,12 @@ const std::string& WaitingRooms::Seat::store_problem() const {
 
 std::shared_ptr<WaitingRooms::Room> WaitingRooms::enter(AcquireRequest request) {
   std::shared_ptr<Room>& room = rooms_[request.key];
-  if (room == nullptr || room->closed) room = std::make_shared<Room>(std::move(request), executor_);
+  if (room == nullptr || room->closed) {
+    room = std::make_shared<Room>(std::move(request), executor_);
+  } else if (request.may_start && !room->request.may_start) {
+    room->request.may_start = true;
+    room->answered = false;
+  }
   return room;
 }
 
@@ -130,6 +135,12 @@ Awaitable<void> WaitingRooms::asking(std::shared_ptr<Room> room) {
 
 void WaitingRooms::heard(const std::shared_ptr<Room>& room, const Session& session) {
   room->session = session;
+  const bool ends = session.state == State::stopping ||
+                    (session.state == State::draining && session.cause != EndCause::idle);
+  if (session.state == State::absent || (ends && !session.wanted)) {
+    let_sleep(room);
+    return;
+  }
   switch (session.state) {
     case State::ready: {
       RoutePtr route = routes_.insert(session.key, session.generation, session.endpoint, session.pod_uid);
@@ -141,6 +152,14 @@ void WaitingRooms::heard(const std::shared_ptr<Room>& room, const Session& sessi
       break;
     default:
       for (Seat* seat : room->seats) seat->event_.notify();
+  }
+}
+
+void WaitingRooms::let_sleep(const std::shared_ptr<Room>& room) {
+  close(room);
+  for (Seat* seat : room->seats) {
+    seat->not_woken_ = true;
+    seat->event_.notify();
   }
 }
 

@@ -2,11 +2,11 @@
 // is ready or that its start has failed, until its deadline, or until its client leaves. Step 6 of the way of
 // a request. Called by exchange and by the waiting page's event stream; fed by resolver. Thread: the
 // worker's. One room per session and worker: it asks the store once, whoever waits (the asking belongs to the
-// room, so the first waiter's leaving harms nobody), and again whenever a push says that something has
-// changed. A push is a reason to ask and never the answer: it comes by another way than the answers and may
-// be older than they are, and a route taken from a late one could be of a pod whose drain this worker has
-// acknowledged. Fails with (Seat::failure): RW start failed, with the reason; SL the store cannot be reached;
-// AW over a cap.
+// room, so the first waiter's leaving harms nobody; it may start a pod once anyone in it may), and again
+// whenever a push says that something has changed. A push is a reason to ask and never the answer: it comes
+// by another way than the answers and may be older than they are, and a route taken from a late one could be
+// of a pod whose drain this worker has acknowledged. Fails with (Seat::failure): RW start failed, with the
+// reason; SL the store cannot be reached; AW over a cap.
 #pragma once
 
 #include "base/event.hpp"
@@ -57,7 +57,8 @@ class WaitingRooms {
     void interrupt() { event_.notify(); }
     RoutePtr route() const { return route_; }  // ready
     const std::optional<Failure>& failure() const { return failure_; }
-    bool settled() const { return route_ != nullptr || failure_.has_value(); }
+    bool not_woken() const { return not_woken_; }  // no pod runs, and none of the room may start one
+    bool settled() const { return route_ != nullptr || failure_.has_value() || not_woken_; }
     SteadyTime ready_at() const { return ready_at_; }  // when this worker learnt it
     const Session& session() const;            // as last heard; state absent while the store is being asked
     const std::string& store_problem() const;  // not empty: the store does not answer, and why
@@ -70,6 +71,7 @@ class WaitingRooms {
     Event event_;
     RoutePtr route_;
     std::optional<Failure> failure_;
+    bool not_woken_ = false;
     SteadyTime ready_at_{};
   };
 
@@ -83,6 +85,7 @@ class WaitingRooms {
   Awaitable<void> asking(std::shared_ptr<Room> room);
   void heard(const std::shared_ptr<Room>& room, const Session& session);
   void settle(const std::shared_ptr<Room>& room, RoutePtr route, std::optional<Failure> failure);
+  void let_sleep(const std::shared_ptr<Room>& room);
   void close(const std::shared_ptr<Room>& room);
 
   Executor executor_;

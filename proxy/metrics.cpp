@@ -20,7 +20,7 @@ constexpr std::array<Phase, 7> kPhases{Phase::head,     Phase::lookup, Phase::ho
                                        Phase::response, Phase::body,   Phase::tunnel};
 constexpr std::array<const char*, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 constexpr std::array<const char*, static_cast<std::size_t>(HoldOutcome::count_)> kOutcomes{
-    "served", "waiting_page", "failed", "expired", "client_gone", "refused"};
+    "served", "waiting_page", "failed", "expired", "client_gone", "refused", "not_woken"};
 
 template <class Array, class Value>
 std::size_t index_of(const Array& all, Value value) {
@@ -127,6 +127,7 @@ class Collector final : public prometheus::Collectable {
     out.push_back(failures());
     out.push_back(holds());
     out.push_back(limits());
+    out.push_back(not_woken());
     for (const Plain& plain : kPlain) {
       MetricFamily one = family(plain.name, plain.help, plain.type);
       add(one, {},
@@ -179,6 +180,15 @@ class Collector final : public prometheus::Collectable {
     for (std::size_t i = 0; i < kOutcomes.size(); ++i)
       add(out, {{"outcome", kOutcomes[i]}},
           sum(workers_, [i](const WorkerMetrics& w) -> const Counter& { return w.holds[i]; }));
+    return out;
+  }
+
+  MetricFamily not_woken() const {
+    MetricFamily out = family("not_woken_total", "Requests that found no pod and may not start one, by why.",
+                              MetricType::Counter);
+    for (std::size_t i = 1; i < static_cast<std::size_t>(Sleep::count_); ++i)  // 0 is none
+      add(out, {{"why", std::string(name_of(static_cast<Sleep>(i)))}},
+          sum(workers_, [i](const WorkerMetrics& w) -> const Counter& { return w.not_woken[i]; }));
     return out;
   }
 

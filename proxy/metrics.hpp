@@ -5,6 +5,7 @@
 
 #include "base/failure.hpp"
 #include "base/time.hpp"
+#include "proxy/wake.hpp"
 
 #include <array>
 #include <atomic>
@@ -45,7 +46,16 @@ class LatencyHistogram {
 
 constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::count_);
 
-enum class HoldOutcome : std::uint8_t { served, waiting_page, failed, expired, client_gone, refused, count_ };
+enum class HoldOutcome : std::uint8_t {
+  served,
+  waiting_page,
+  failed,
+  expired,
+  client_gone,
+  refused,
+  not_woken,
+  count_
+};
 
 struct WorkerMetrics {
   std::array<Counter, 6> requests_by_class;        // 1xx..5xx by the status sent; [0]: none sent
@@ -60,6 +70,7 @@ struct WorkerMetrics {
   LatencyHistogram hold_time;
   Counter holds_now;
   std::array<Counter, static_cast<std::size_t>(HoldOutcome::count_)> holds;
+  std::array<Counter, static_cast<std::size_t>(Sleep::count_)> not_woken;  // by why
   Counter route_cache_hits;
   Counter route_cache_misses;
   Counter route_cache_size;  // gauge

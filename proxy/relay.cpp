@@ -1,12 +1,21 @@
 #include "proxy/relay.hpp"
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "proxy/head_rules.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include <charconv>
+
 namespace alcove::proxy {
+namespace {
+
+constexpr std::int64_t kMostBusy_s = 10LL * 365 * 24 * 3600;  // more is no duration but a mistake
+
+}  // namespace
+
 Relay::Relay(Exchange& exchange, PodConn& pod)
     : exchange_(exchange), conn_(exchange.conn_), pod_(pod), metrics_(exchange.worker_.metrics) {
   conn_.set_pod(&pod_);
@@ -227,6 +236,23 @@ Awaitable<bool> Relay::write_to_client(Gather parts) {
 
 // Reads heads until the final one, passes on every 1xx (rule 6), and sends the final head with what has come
 // of the body.
+// The pod knows better than anyone when it works though nobody asks it anything.
+void Relay::note_busy(const ResponseHead& head) {
+  const HeadField* said = head.find("X-Alcove-Busy-For");
+  const Millis most = exchange_.app_->busy_limit;
+  if (said == nullptr || most == Millis{0} || exchange_.route_ == nullptr) return;
+  std::int64_t seconds = 0;
+  const std::string_view text = said->value;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (ec != std::errc() || end != text.data() + text.size() || seconds < 0 || seconds > kMostBusy_s) {
+    spdlog::debug("{}: X-Alcove-Busy-For must be seconds, such as 600, not \"{}\"",
+                  exchange_.route_->key.text(), printable(text, 40));
+    return;
+  }
+  exchange_.worker_.activity.busy(*exchange_.route_, std::min(most, Millis{seconds * 1000}),
+                                  conn_.worker.now());
+}
+
 Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
   Exchange& ex = exchange_;
   const HeadLimits limits{ex.settings_->limits.head_bytes, ex.settings_->limits.head_fields * 2};
@@ -287,6 +313,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
       continue;
     }
 
+    note_busy(head);
     download_ = BodyReader(head.body);
     const AnswerFraming framing = answer_framing(head.body, ex.facts_.http11);
     chunk_to_client_ = framing == AnswerFraming::chunked;

@@ -44,6 +44,7 @@ class Relay {
   bool may_go_to_successor() const;
   std::optional<Failure> refuse(const BodyReader::Piece& piece) const;
   void limit_wait();
+  void note_busy(const ResponseHead& head);
 
   Exchange& exchange_;
   ClientConn& conn_;

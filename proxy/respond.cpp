@@ -63,7 +63,7 @@ std::string_view proxy_error(const Failure& f) {
   if (f.side == Side::runtime) return "destination_unavailable";
   if (f.side == Side::alcove) {
     if (f.limit == Limit::holds || f.limit == Limit::holds_per_user) return "connection_limit_reached";
-    if (f.status == 503) return "destination_unavailable";
+    if (f.status == 503 || f.status == 424) return "destination_unavailable";
     if (f.status == 504) return "destination_unavailable";
     if (f.status >= 400 && f.status < 500) return "http_request_error";
   }
@@ -117,6 +117,8 @@ ErrorWords words_for(int status) {
       return {"That is too large", "The request is larger than this app accepts."};
     case 414:
       return {"That address is too long", "The address is longer than is accepted here."};
+    case 424:
+      return {"This app is at rest", "Nothing of it runs now. Open or reload its page to start it."};
     case 429:
       return {"One moment, please", "There are too many requests from you at once."};
     case 431:

@@ -37,6 +37,7 @@ struct CachedRoute : boost::intrusive_ref_counter<CachedRoute, boost::thread_uns
   Generation generation;
   Endpoint endpoint;
   SteadyTime last_activity{};
+  Millis busy_for{-1};          // from last_activity on, as the pod said; negative: nothing to tell the store
   std::uint32_t in_flight = 0;  // exchanges that are activity as long as they last
   ActivityKind kind = ActivityKind::none;
   bool marked = false;                         // is in Activity's list

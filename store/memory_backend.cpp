@@ -263,4 +263,8 @@ Result<Session> MemoryBackend::pin(const SessionKey& key, bool pinned) {
   return apply(key, [&](Record& r, WallTime now) { return transitions::pin(r, pinned, now); });
 }
 
+Result<Session> MemoryBackend::busy(const SessionKey& key, Millis busy_for) {
+  return apply(key, [&](Record& r, WallTime now) { return transitions::busy(r, busy_for, now); });
+}
+
 }  // namespace alcove

@@ -57,6 +57,7 @@ class MemoryBackend {
   Result<Session> gone(const SessionKey& key, Generation generation);
   Store::Page list(const std::string& cursor, std::uint32_t limit);
   Result<Session> pin(const SessionKey& key, bool pinned);
+  Result<Session> busy(const SessionKey& key, Millis busy_for);
 
  private:
   using Record = transitions::Record;

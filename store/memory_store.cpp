@@ -114,6 +114,11 @@ Awaitable<Result<Session>> MemoryStore::pin(SessionKey key, bool pinned) {
   co_return backend_->pin(key, pinned);
 }
 
+Awaitable<Result<Session>> MemoryStore::busy(SessionKey key, Millis busy_for) {
+  if (client_->closed) co_return closed_error();
+  co_return backend_->busy(key, busy_for);
+}
+
 void MemoryStore::subscribe(Subscriber* subscriber) {
   client_->subscribers.push_back(subscriber);
 }

@@ -41,6 +41,7 @@ class MemoryStore final : public Store {
   Awaitable<Result<Session>> gone(SessionKey key, Generation generation) override;
   Awaitable<Result<Page>> list(std::string cursor, std::uint32_t limit) override;
   Awaitable<Result<Session>> pin(SessionKey key, bool pinned) override;
+  Awaitable<Result<Session>> busy(SessionKey key, Millis busy_for) override;
   void subscribe(Subscriber* subscriber) override;
   void unsubscribe(Subscriber* subscriber) override;
   bool connected() const override;

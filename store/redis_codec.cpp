@@ -108,6 +108,7 @@ Result<Session> decode_fields(const SessionKey& key, const Fields& fields) {
   s.reason = in.text("reason");
   s.wanted = in.integer("wanted") != 0;
   s.pinned = in.integer("pinned") != 0;
+  s.busy_until = in.time("busy");
   s.failures = static_cast<std::uint32_t>(in.integer("fails"));
   s.policy.idle_timeout = in.millis("idle");
   s.policy.max_lifetime = in.millis("life");
@@ -158,17 +159,19 @@ Result<Session> decode_pair(const RedisReply& pair) {
 RedisArgv acquire_args(const AcquireRequest& request) {
   RedisArgv args{request.key.text(), request.app, request.user};
   add_policy(args, request.policy);
+  args.emplace_back(request.may_start ? "1" : "0");
   return args;
 }
 
 RedisArgv marks_args(const std::vector<Beat::Mark>& marks, std::size_t from, std::size_t to) {
   RedisArgv args;
-  args.reserve((to - from) * 4);
+  args.reserve((to - from) * 5);
   for (std::size_t i = from; i < to; ++i) {
     args.push_back(marks[i].key.text());
     args.push_back(std::to_string(marks[i].generation));
     args.push_back(std::to_string(marks[i].age.count()));
     args.push_back(marks[i].what);
+    args.push_back(marks[i].busy_for ? std::to_string(marks[i].busy_for->count()) : std::string());
   }
   return args;
 }

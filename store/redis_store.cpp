@@ -50,6 +50,7 @@ class RedisStore final : public Store {
   Awaitable<Result<Session>> gone(SessionKey key, Generation generation) override;
   Awaitable<Result<Page>> list(std::string cursor, std::uint32_t limit) override;
   Awaitable<Result<Session>> pin(SessionKey key, bool pinned) override;
+  Awaitable<Result<Session>> busy(SessionKey key, Millis busy_for) override;
   void subscribe(Subscriber* subscriber) override { subscribers_.push_back(subscriber); }
   void unsubscribe(Subscriber* subscriber) override { std::erase(subscribers_, subscriber); }
   bool connected() const override { return commands_->up() && pushes_->up(); }
@@ -311,6 +312,11 @@ Awaitable<Result<Store::Page>> RedisStore::list(std::string cursor, std::uint32_
 Awaitable<Result<Session>> RedisStore::pin(SessionKey key, bool pinned) {
   RedisArgv args{key.text(), pinned ? "1" : "0"};
   co_return co_await ask_session("pin", std::move(args), Repeat::yes);
+}
+
+Awaitable<Result<Session>> RedisStore::busy(SessionKey key, Millis busy_for) {
+  RedisArgv args{key.text(), std::to_string(busy_for.count())};
+  co_return co_await ask_session("busy", std::move(args), Repeat::yes);
 }
 
 void RedisStore::close() {

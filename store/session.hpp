@@ -51,6 +51,7 @@ struct Session {
   std::string reason;               // failed, absent: for people
   bool wanted = false;  // stopping or a forced drain: somebody waits, the next generation follows at once
   bool pinned = false;  // never idle
+  WallTime busy_until;  // not idle before, though nothing may be seen of it: the app or an operator said so
   std::uint32_t failures = 0;  // failed starts in a row
   SessionPolicy policy;
   WallTime created;        // this generation was asked for (pending)

@@ -34,6 +34,9 @@ struct AcquireRequest {
   std::string app;
   std::string user;
   SessionPolicy policy;  // written when a generation is created
+  // False: finds it, but wakes nobody: a session that was put to rest (or never was) stays absent. One whose
+  // pod was lost while it was in use is started all the same: whoever asks was served a moment ago.
+  bool may_start = true;
 };
 
 // Sent by each gateway worker every `activity_interval`: it is alive, this is what it served, and this is how
@@ -46,8 +49,9 @@ struct Beat {
   struct Mark {
     SessionKey key;
     Generation generation = 0;
-    Millis age{0};     // how long ago the activity was
-    std::string what;  // "request", "body", "websocket"
+    Millis age{0};                     // how long ago the activity was
+    std::string what;                  // "request", "body", "websocket"
+    std::optional<Millis> busy_for{};  // from the activity on; the app said so. Zero: no longer busy
   };
   std::vector<Mark> marks;
 };
@@ -86,6 +90,7 @@ class Store {
   // activity.
   //   ready: use it. pending, starting: wait for the push. failed: not before retry_at, the reason is there.
   //   stopping or a forced drain: `wanted` was set, the next generation is queued when the pod is gone.
+  //   absent: it may not be started (may_start).
   virtual Awaitable<Result<Session>> acquire(AcquireRequest request) = 0;
   // The record as it is; state absent (and generation of the last pod, if remembered) if there is none. No
   // side effect.
@@ -144,6 +149,8 @@ class Store {
   };
   virtual Awaitable<Result<Page>> list(std::string cursor, std::uint32_t limit) = 0;
   virtual Awaitable<Result<Session>> pin(SessionKey key, bool pinned) = 0;
+  // Not idle for so long from now on, whatever is seen of it. Zero: no longer busy.
+  virtual Awaitable<Result<Session>> busy(SessionKey key, Millis busy_for) = 0;
 
   // --- link ---
 

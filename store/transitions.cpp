@@ -55,6 +55,7 @@ void become_pending(Record& r, WallTime now) {
   s.changed = now;
   s.ready_since = {};
   s.retry_at = {};
+  s.busy_until = {};
   s.due = {};
   r.drain_epoch = 0;
   touch(s, "acquire", now);
@@ -96,6 +97,16 @@ void end_or_begin_next(Record& r, const std::string& reason, WallTime now) {
     become_absent(r, r.session.cause, reason, now);
 }
 
+void set_busy(Session& s, WallTime from, Millis busy_for) {
+  s.busy_until = busy_for > Millis{0} ? from + busy_for : WallTime{};
+}
+
+// Put to rest, or never there. What was lost while it was in use is not: its user is still there.
+bool at_rest(const Session& s, WallTime now) {
+  if (s.cause != EndCause::lost && s.cause != EndCause::failed) return true;
+  return s.policy.idle_timeout.count() > 0 && now >= s.last_activity + s.policy.idle_timeout;
+}
+
 void take_order(Session& s, const AcquireRequest& request) {
   s.app = request.app;
   s.user = request.user;
@@ -106,7 +117,7 @@ void take_order(Session& s, const AcquireRequest& request) {
 
 WallTime idle_at(const Session& s) {
   if (s.pinned || s.policy.idle_timeout.count() == 0) return {};
-  return std::max(s.last_activity, s.ready_since) + s.policy.idle_timeout;
+  return std::max(std::max(s.last_activity, s.ready_since) + s.policy.idle_timeout, s.busy_until);
 }
 
 WallTime due_at(const Session& s) {
@@ -144,6 +155,7 @@ Result<void> acquire(Record& r, const AcquireRequest& request, WallTime now) {
       if (now < s.retry_at) return {};
       [[fallthrough]];
     case State::absent:
+      if (!request.may_start && at_rest(s, now)) return {};
       take_order(s, request);
       become_pending(r, now);
       return {};
@@ -161,6 +173,7 @@ Result<void> acquire(Record& r, const AcquireRequest& request, WallTime now) {
       }
       [[fallthrough]];
     case State::stopping:
+      if (!request.may_start) return {};
       take_order(s, request);
       s.wanted = true;
       return {};
@@ -173,12 +186,13 @@ Result<void> mark(Record& r, const Beat::Mark& mark, WallTime now) {
   const bool running = s.state == State::ready || rescuable(s.state, s.cause);
   if (!running || s.generation != mark.generation) return stale(s, mark.generation);
   const WallTime when = now - std::max(mark.age, Millis{0});
-  if (when <= s.last_activity) return {};
-  touch(s, mark.what, when);
-  if (s.state == State::draining)
-    set_ready(r, now);
-  else
+  const bool later = when > s.last_activity;
+  if (later) touch(s, mark.what, when);
+  if (mark.busy_for) set_busy(s, when, *mark.busy_for);
+  if (s.state == State::ready)
     s.due = due_at(s);
+  else if (later || s.busy_until > now)
+    set_ready(r, now);
   return {};
 }
 
@@ -329,6 +343,17 @@ Result<void> pin(Record& r, bool pinned, WallTime now) {
   if (s.state == State::absent) return Error{Errc::not_found, "no session " + s.key.text()};
   s.pinned = pinned;
   if (pinned && rescuable(s.state, s.cause))
+    set_ready(r, now);
+  else if (s.state == State::ready)
+    s.due = due_at(s);
+  return {};
+}
+
+Result<void> busy(Record& r, Millis busy_for, WallTime now) {
+  Session& s = r.session;
+  if (s.state == State::absent) return Error{Errc::not_found, "no session " + s.key.text()};
+  set_busy(s, now, busy_for);
+  if (s.busy_until > now && rescuable(s.state, s.cause))
     set_ready(r, now);
   else if (s.state == State::ready)
     s.due = due_at(s);

@@ -57,6 +57,7 @@ Result<void> drain(Record& record, Generation generation, EndCause cause, std::u
 Result<void> begin_stop(Record& record, Generation generation, const std::string& waits_for, WallTime now);
 Result<void> gone(Record& record, Generation generation, WallTime now);
 Result<void> pin(Record& record, bool pinned, WallTime now);
+Result<void> busy(Record& record, Millis busy_for, WallTime now);
 
 // Only idle, lifetime and deleted begin with a drain.
 Result<void> check_drain_cause(EndCause cause);

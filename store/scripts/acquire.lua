@@ -4,8 +4,10 @@
 --   pending, starting, ready           activity marked
 --   draining (idle)                    -> ready (rescued), activity marked
 --   draining (forced), stopping        wanted, with this policy for the next generation
--- ARGV: key, app, user, idle_timeout, max_lifetime, drain_grace, stop_grace
+--   may_start is 0: absent at rest, draining (forced) and stopping stay as they are
+-- ARGV: key, app, user, idle_timeout, max_lifetime, drain_grace, stop_grace, may_start
 local r = load(ARGV[1])
+local may_start = ARGV[8] == '1'
 
 local function take_order()
   r.app, r.user = ARGV[2], ARGV[3]
@@ -15,6 +17,7 @@ end
 if r.state == 'failed' and now < r.retry then
   return answer(r)
 elseif r.state == 'absent' or r.state == 'failed' then
+  if not may_start and at_rest(r) then return answer(r) end
   take_order()
   become_pending(r)
 elseif r.state == 'pending' or r.state == 'starting' or r.state == 'ready' then
@@ -24,6 +27,7 @@ elseif rescuable(r) then
   touch(r, 'acquire', now)
   set_ready(r)
 else
+  if not may_start then return answer(r) end
   take_order()
   r.wanted = 1
 end

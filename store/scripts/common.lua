@@ -38,7 +38,7 @@ local function epoch()
 end
 
 local kTexts = {'app', 'user', 'state', 'ep', 'uid', 'cause', 'reason', 'what', 'owner'}
-local kNumbers = {'gen', 'wanted', 'pinned', 'fails', 'idle', 'life', 'grace', 'stop', 'created', 'ready', 'changed',
+local kNumbers = {'gen', 'wanted', 'pinned', 'busy', 'fails', 'idle', 'life', 'grace', 'stop', 'created', 'ready', 'changed',
                   'active', 'retry', 'due', 'epoch'}
 
 -- A record that is not there is absent in generation 0.
@@ -133,7 +133,7 @@ local function rescuable(r) return r.state == 'draining' and r.cause == 'idle' e
 -- Where the idle time ends. 0: never.
 local function idle_at(r)
   if r.pinned == 1 or r.idle == 0 then return 0 end
-  return math.max(r.active, r.ready) + r.idle
+  return math.max(math.max(r.active, r.ready) + r.idle, r.busy)
 end
 
 -- When the reaper has to look at it next. 0: never.
@@ -149,6 +149,14 @@ end
 local function touch(r, what, when)
   r.active = when
   r.what = what
+end
+
+local function set_busy(r, from, busy_for) r.busy = busy_for > 0 and from + busy_for or 0 end
+
+-- Put to rest, or never there. What was lost while it was in use is not: its user is still there.
+local function at_rest(r)
+  if r.cause ~= 'lost' and r.cause ~= 'failed' then return true end
+  return r.idle > 0 and now >= r.active + r.idle
 end
 
 local function set_ready(r)
@@ -181,6 +189,7 @@ local function become_pending(r)
   r.changed = now
   r.ready = 0
   r.retry = 0
+  r.busy = 0
   r.due = 0
   r.epoch = 0
   touch(r, 'acquire', now)

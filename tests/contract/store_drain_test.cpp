@@ -57,6 +57,55 @@ TEST_P(StoreDrain, due_lists_ready_at_the_earlier_of_idle_time_and_lifetime) {
   EXPECT_EQ(get(store->pin(ready.key, true)).due, ready.due) << "a pin does not prolong the lifetime";
 }
 
+TEST_P(StoreDrain, busy_session_is_not_idle_before_its_time_and_can_be_told_to_be_busy_no_longer) {
+  policy.idle_timeout = Millis{20};
+  const Session ready = make_ready("notebook/ada");
+  const Session busy = get(store->busy(ready.key, Millis{600'000}));
+  EXPECT_GT(busy.busy_until, ready.ready_since + Millis{500'000});
+  EXPECT_EQ(busy.due, busy.busy_until);
+  EXPECT_EQ(refusal(store->drain(ready.key, 1, EndCause::idle)), Errc::busy);
+  const Session no_longer = get(store->busy(ready.key, Millis{0}));
+  EXPECT_EQ(no_longer.busy_until, WallTime{});
+  EXPECT_TRUE(eventually([&] { return !refusal(store->drain(ready.key, 1, EndCause::idle)); }));
+}
+
+TEST_P(StoreDrain, busy_rescues_from_an_idle_drain_and_lasts_no_longer_than_its_generation) {
+  policy.idle_timeout = Millis{20};
+  const Session ready = make_ready("notebook/ada");
+  ASSERT_TRUE(eventually([&] { return !refusal(store->drain(ready.key, 1, EndCause::idle)); }));
+  EXPECT_EQ(get(store->busy(ready.key, Millis{600'000})).state, State::ready);
+  get(store->drain(ready.key, 1, EndCause::deleted));
+  get(store->begin_stop(ready.key, 1));
+  get(store->gone(ready.key, 1));
+  EXPECT_EQ(acquire("notebook/ada").busy_until, WallTime{});
+  EXPECT_EQ(refusal(store->busy(SessionKey::parse("notebook/nobody").value(), Millis{1})), Errc::not_found);
+}
+
+TEST_P(StoreDrain, a_mark_carries_how_long_the_app_is_busy_and_rescues_with_it) {
+  policy.idle_timeout = Millis{20};
+  const Session ready = make_ready("notebook/ada");
+  Beat beat;
+  beat.gateway = "g1";
+  beat.marks.push_back({ready.key, 1, Millis{0}, "request", Millis{600'000}});
+  get(store->beat(beat));
+  const Session busy = lookup("notebook/ada");
+  EXPECT_GT(busy.busy_until, ready.ready_since + Millis{500'000});
+  EXPECT_EQ(busy.due, busy.busy_until);
+  beat.marks[0].busy_for.reset();
+  get(store->beat(beat));
+  EXPECT_EQ(lookup("notebook/ada").busy_until, busy.busy_until)
+      << "a mark that does not speak of it leaves it";
+  beat.marks[0].busy_for = Millis{0};
+  get(store->beat(beat));
+  EXPECT_EQ(lookup("notebook/ada").busy_until, WallTime{});
+  ASSERT_TRUE(eventually([&] { return !refusal(store->drain(ready.key, 1, EndCause::idle)); }));
+  // Older than the last activity, so by itself it would not rescue.
+  beat.marks[0].age = Millis{60'000};
+  beat.marks[0].busy_for = Millis{600'000};
+  get(store->beat(beat));
+  EXPECT_EQ(lookup("notebook/ada").state, State::ready);
+}
+
 TEST_P(StoreDrain, due_lists_a_drain_when_its_grace_is_over_and_hands_out_a_stop_once) {
   policy.idle_timeout = Millis{1};
   policy.drain_grace = Millis{30};

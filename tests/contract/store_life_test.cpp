@@ -364,5 +364,40 @@ TEST_P(StoreLife, closed_store_cancels) {
   EXPECT_EQ(refusal(store->claim(ClaimRequest{"p", 1, Millis{1}})), Errc::cancelled);
 }
 
+TEST_P(StoreLife, who_may_not_start_finds_what_runs_and_wakes_nothing) {
+  AcquireRequest shy = request("notebook/ada");
+  shy.may_start = false;
+  EXPECT_EQ(get(store->acquire(shy)).state, State::absent);
+  EXPECT_FALSE(claim().has_value());
+  EXPECT_EQ(acquire("notebook/ada").state, State::pending);
+  EXPECT_EQ(get(store->acquire(shy)).state, State::pending) << "what starts anyway is waited for";
+  claim();
+  const Session ready =
+      get(store->publish_ready(shy.key, 1, parse_endpoint("127.0.0.2:8080").value(), "uid-1"));
+  EXPECT_EQ(get(store->acquire(shy)).state, State::ready);
+  get(store->drain(ready.key, 1, EndCause::deleted));
+  EXPECT_FALSE(get(store->acquire(shy)).wanted);
+  get(store->begin_stop(ready.key, 1));
+  EXPECT_FALSE(get(store->acquire(shy)).wanted);
+  EXPECT_EQ(get(store->gone(ready.key, 1)).state, State::absent);
+  EXPECT_EQ(get(store->acquire(shy)).state, State::absent);
+}
+
+TEST_P(StoreLife, what_was_lost_in_use_is_started_for_anyone_and_what_was_long_idle_is_not) {
+  AcquireRequest shy = request("notebook/ada");
+  shy.may_start = false;
+  const Session ready = make_ready("notebook/ada");
+  get(store->lost(ready.key, 1, ready.pod_uid, "it crashed"));
+  EXPECT_EQ(get(store->acquire(shy)).state, State::pending);
+  ASSERT_TRUE(claim().has_value());
+  policy.idle_timeout = Millis{1};
+  AcquireRequest later = request("notebook/bob");
+  later.may_start = false;
+  const Session bob = make_ready("notebook/bob");
+  get(store->lost(bob.key, 1, bob.pod_uid, "it crashed"));
+  ASSERT_TRUE(eventually([&] { return wall_now() > bob.ready_since + Millis{100}; }));
+  EXPECT_EQ(get(store->acquire(later)).state, State::absent);
+}
+
 }  // namespace
 }  // namespace alcove::test

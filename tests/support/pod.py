@@ -6,6 +6,7 @@
   /sleep?ms=N         the same, N milliseconds later
   /stream?chunks=N&size=B&ms=N   chunked, a pause before each chunk but the first
   /sse?events=N&ms=N  server-sent events
+  /busy?for=S         says with its answer that it is busy for S seconds
   /big?bytes=N        N bytes of a known pattern
   /status?code=N      that status
   /close              closes without an answer
@@ -219,7 +220,8 @@ def answer(connection):
         connection.sock.sendall(b"0\r\n\r\n")
     else:
         text = json.dumps(facts(connection, method, target, headers, digest, size, count)).encode()
-        connection.respond(200, "OK", "application/json", text, method)
+        busy = [f"X-Alcove-Busy-For: {options['for']}"] if path == "/busy" else []
+        connection.respond(200, "OK", "application/json", text, method, extra=busy)
     return lower.get("connection", "").lower() != "close"
 
 

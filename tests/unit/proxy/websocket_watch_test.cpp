@@ -46,6 +46,19 @@ TEST(WebSocketWatch, knows_that_it_is_inside_a_frame) {
   EXPECT_TRUE(watch.at_boundary());
 }
 
+TEST(WebSocketWatch, a_frame_of_impossible_length_has_no_end) {
+  for (const std::uint64_t length : {UINT64_MAX, UINT64_MAX - 3, std::uint64_t{1} << 63}) {
+    std::string head = "\x82\xff";
+    for (int shift = 56; shift >= 0; shift -= 8) head.push_back(static_cast<char>(length >> shift));
+    WebSocketWatch watch;
+    EXPECT_TRUE(watch.feed(head));
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_TRUE(watch.feed("x"));
+      EXPECT_FALSE(watch.at_boundary()) << length << ", byte " << i;
+    }
+  }
+}
+
 TEST(WebSocketWatch, a_close_frame_says_its_code) {
   char buffer[4];
   EXPECT_EQ(close_frame(1012, buffer), std::string_view("\x88\x02\x03\xf4", 4));
