@@ -77,6 +77,9 @@ class FlakyStore final : public Store {
   Awaitable<Result<Session>> pin(SessionKey k, bool pinned) override {
     co_return co_await pass(inner_->pin(std::move(k), pinned));
   }
+  Awaitable<Result<Session>> busy(SessionKey k, Millis busy_for) override {
+    co_return co_await pass(inner_->busy(std::move(k), busy_for));
+  }
   void subscribe(Subscriber* s) override { inner_->subscribe(s); }
   void unsubscribe(Subscriber* s) override { inner_->unsubscribe(s); }
   bool connected() const override { return !away; }

@@ -29,6 +29,14 @@ TEST(Access, by_a_rebound_name_is_refused) {
     EXPECT_EQ(refused(from(host)), 403) << host;
 }
 
+// Beast lets no NUL through to here; this must not be all that stands between a page and a name made of one.
+TEST(Access, by_a_name_with_a_nul_is_refused) {
+  using namespace std::string_view_literals;
+  for (const std::string_view host :
+       {"127.0.0.1\0.evil.example"sv, "[::1\0]"sv, "evil.example\0.localhost"sv, "127.0.0.1\0"sv})
+    EXPECT_EQ(refused(from(host)), 403) << host;
+}
+
 TEST(Access, from_another_page_may_look_but_not_change) {
   AccessQuestion question = from("127.0.0.1:8081");
   question.fetch_site = "cross-site";

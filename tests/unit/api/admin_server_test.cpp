@@ -64,6 +64,7 @@ class AdminServerTest : public testing::Test {
     server_ = std::make_unique<AdminServer>(io_, std::move(parts));
     const auto started = server_->bind({});
     ASSERT_TRUE(started) << started.error().text;
+    server_->start();
     token_ = token;
     thread_ = std::thread([this] { io_.run(); });
   }
@@ -191,6 +192,24 @@ TEST_F(AdminServerTest, stops_a_session_and_says_whether_it_is_gone) {
   EXPECT_EQ(json::parse(first.body)["state"], "draining");
 }
 
+TEST_F(AdminServerTest, keeps_a_session_for_good_or_for_a_time) {
+  start();
+  const std::string path = "/api/v1/sessions/demo/ada";
+  EXPECT_EQ(ask("PATCH", path, R"({"pinned": true})").status, 404);
+  const SessionKey key("demo", "ada");
+  ASSERT_TRUE(backend_->acquire({key, "demo", "ada", {}}));
+  ASSERT_TRUE(publish_ready(key));
+  const json pinned = json::parse(ask("PATCH", path, R"({"pinned": true, "busy_for": "1h"})").body);
+  EXPECT_EQ(pinned["pinned"], true);
+  EXPECT_EQ(pinned["goes_in_ms"], nullptr);
+  EXPECT_GT(pinned["busy_until"], pinned["now"]);
+  const json busy = json::parse(ask("PATCH", path, R"({"pinned": false})").body);
+  EXPECT_THAT(busy["why"].get<std::string>(), HasSubstr("busy for"));
+  for (const char* wrong : {"", "[]", "{}", R"({"pinned": "yes"})", R"({"busy_for": 30})",
+                            R"({"busy_for": "soon"})", R"({"busy_for": "1000d"})", R"({"idle": true})"})
+    EXPECT_EQ(ask("PATCH", path, wrong).status, 400) << wrong;
+}
+
 TEST_F(AdminServerTest, waits_for_the_end_of_a_session_that_it_stops) {
   start();
   const SessionKey key("demo", "ada");
@@ -300,7 +319,7 @@ TEST_F(AdminServerTest, names_an_address_that_is_taken) {
   parts.settings = settings;
   parts.store = store.get();
   AdminServer second(io, std::move(parts));
-  const auto started = second.start();
+  const auto started = second.bind({});
   ASSERT_FALSE(started);
   EXPECT_THAT(started.error().text, HasSubstr(address()));
   EXPECT_THAT(started.error().text, HasSubstr("in use"));

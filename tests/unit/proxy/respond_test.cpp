@@ -197,7 +197,8 @@ TEST(respond, proxy_status_names_the_error_of_rfc_9209) {
       {Side::pod, Phase::hold, 504, "destination_unavailable", "PW"},
       {Side::runtime, Phase::hold, 503, "destination_unavailable", "RW"},
       {Side::store, Phase::lookup, 503, "proxy_internal_error", "SL"},
-      {Side::alcove, Phase::hold, 503, "connection_limit_reached", "AW"},
+      {Side::alcove, Phase::hold, 503, "destination_unavailable", "AW"},
+      {Side::alcove, Phase::lookup, 424, "destination_unavailable", "AL"},
       {Side::alcove, Phase::hold, 504, "destination_unavailable", "AW"},
       {Side::alcove, Phase::head, 500, "proxy_internal_error", "AH"},
   };
@@ -207,6 +208,13 @@ TEST(respond, proxy_status_names_the_error_of_rfc_9209) {
     EXPECT_EQ(wire.field("Proxy-Status"),
               "alcove; error=" + std::string(c.error) + "; details=\"" + std::string(c.end) + "\"");
   }
+}
+
+TEST(error_reply, names_the_limit_that_was_met) {
+  const Failure f{Limit::holds_per_user, Side::alcove, Phase::hold, 503, "too many wait", 2};
+  const Wire wire = written(error_reply(f, {}));
+  EXPECT_EQ(nlohmann::json::parse(wire.body)["limit"], "holds_per_user");
+  EXPECT_NE(wire.field("Proxy-Status").find("connection_limit_reached"), std::string::npos);
 }
 
 TEST(error_reply, is_a_problem_document_for_programs) {
