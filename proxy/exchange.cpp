@@ -297,9 +297,11 @@ Awaitable<Exchange::Held> Exchange::hold() {
       metrics.not_woken[static_cast<std::size_t>(facts_.sleep)].add();
     } else if (conn_.gone()) {
       failure = Failure{Side::client, Phase::hold, 0, "the client has left", 0};
-    } else if (!show_page && !seat.store_problem().empty()) {
-      failure =
-          Failure{Side::store, Phase::lookup, 503, "the store cannot be reached: " + seat.store_problem(), 5};
+    } else if (!show_page && (!seat.store_problem().empty() || seat.session().state == State::absent)) {
+      // Absent is what nobody has been told otherwise: the store has said nothing at all.
+      const std::string& problem = seat.store_problem();
+      failure = Failure{Side::store, Phase::lookup, 503,
+                        "the store cannot be reached: " + (problem.empty() ? "no answer yet" : problem), 5};
     } else if (!show_page) {
       failure = Failure{Limit::hold_timeout,
                         Side::runtime,
