@@ -62,6 +62,8 @@ class Alcove:
         self.news = threading.Condition()
         self.reader: threading.Thread | None = None
         self.killed = False  # a test ended it the hard way: no exit code to judge
+        self.kills = 0
+        self.down = True  # not started, or killed and not ready again
 
     def defaults(self) -> dict:
         return {
@@ -148,6 +150,7 @@ class Alcove:
             assert self.process.poll() is None, f"alcove {self.role} ended with {self.process.returncode}:\n{self.log}"
             try:
                 if self.admin("/readyz").status == 200:
+                    self.down = False
                     return
             except OSError:
                 pass
@@ -156,9 +159,16 @@ class Alcove:
 
     def kill(self):
         """SIGKILL; what is left of it is the test's business."""
-        self.killed = True
+        self.killed = self.down = True
+        self.kills += 1
         self.process.kill()
         self.process.wait(STOP_S)
+        self.reader.join(STOP_S)
+
+    def start_again(self):
+        """After kill() or stop(), with the same configuration, ports and state."""
+        self.killed = False
+        return self.start()
 
     def stop(self, sig: int = signal.SIGTERM, within: float = STOP_S) -> int:
         if self.process.poll() is None:

@@ -1,9 +1,11 @@
-"""A real redis-server on a port of its own, without persistence."""
+"""A real redis-server on a port of its own: without persistence, or with an append-only file; to be broken by tests."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -12,9 +14,13 @@ from support.ports import free_port
 
 
 class RedisServer:
-    def __init__(self, directory: pathlib.Path, port: int | None = None):
+    def __init__(self, directory: pathlib.Path, port: int | None = None, aof: bool = False,
+                 arguments: tuple[str, ...] = (), environment: dict | None = None):
         self.directory = directory
         self.port = port or free_port()
+        self.aof = aof
+        self.arguments = arguments
+        self.environment = environment or {}
         self.process: subprocess.Popen | None = None
 
     @property
@@ -27,8 +33,9 @@ class RedisServer:
         self.directory.mkdir(parents=True, exist_ok=True)
         with open(self.directory / "redis.log", "ab") as log:
             self.process = subprocess.Popen(
-                [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-                 "--dir", str(self.directory)], stdout=log, stderr=log)
+                [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly",
+                 "yes" if self.aof else "no", "--dir", str(self.directory), *self.arguments],
+                stdout=log, stderr=log, env={**os.environ, **self.environment})
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -47,8 +54,30 @@ class RedisServer:
             connection.sendall(b"".join(parts))
             return connection.recv(65536)
 
+    def info(self, field: str) -> str:
+        for line in self.command("INFO").decode(errors="replace").splitlines():
+            if line.startswith(field + ":"):
+                return line.partition(":")[2]
+        raise KeyError(field)
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        """SIGKILL. start() begins again: empty, or with what the append-only file has."""
+        self.process.kill()
+        self.process.wait(20)
+        self.process = None
+
     def stop(self):
         if self.process and self.process.poll() is None:
+            self.resume()
             self.process.terminate()
-            self.process.wait(20)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
         self.process = None
