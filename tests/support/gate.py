@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import pathlib
+import struct
+import termios
 import time
 
 
@@ -32,5 +35,17 @@ class Gate:
     def open(self, timeout: float = 60):
         """Lets the pod that waits (or will) listen."""
         fd = self.wait_for_pod(timeout)
-        os.write(fd, b"x")
-        os.close(fd)
+        try:
+            os.write(fd, b"x")
+            # The pod let in before may still have the FIFO open: what it does not read is for the next one, as
+            # long as somebody holds the FIFO.
+            deadline = time.monotonic() + timeout
+            while self._unread(fd):
+                assert time.monotonic() < deadline, "no pod took its leave to listen"
+                time.sleep(0.005)
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _unread(fd: int) -> int:
+        return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]

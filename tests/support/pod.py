@@ -268,7 +268,7 @@ def main():
     if arguments.start_delay:
         time.sleep(arguments.start_delay)
     if arguments.gate:
-        with open(arguments.gate, "rb") as gate:
+        with open(arguments.gate, "rb", buffering=0) as gate:
             gate.read(1)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
