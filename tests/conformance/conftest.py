@@ -21,9 +21,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.alcove import BIN  # noqa: E402
 from support.certificates import make_certificate  # noqa: E402
 from support.raw_pod import RawPod  # noqa: E402
-from support.wire import JWT_SECRET, NUMBERS, TRANSPORTS, Gateway, Wire, app  # noqa: E402
+from support.wire import JWT_SECRET, TRANSPORTS, Wire, app, run_gateway  # noqa: E402
 
 LONGEST_S = 120
+
 
 def pytest_sessionstart(session):
     if not BIN.exists():
@@ -57,27 +58,12 @@ def place():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def run_gateway(place: pathlib.Path, certificate, pods: list, **keys):
-    """A started gateway as a generator for a fixture; judged at its end."""
-    run = Gateway(place / f"run{next(NUMBERS)}", pods, certificate, **keys).start()
-    try:
-        yield run
-        if run.process.poll() is None:
-            for pod in pods:
-                pod.close()
-            run.check_descriptors()
-        run.check_end()
-    finally:
-        if run.process.poll() is None:
-            run.process.kill()
-
-
 @pytest.fixture
 def make_gateway(place, certificate):
     """make_gateway(pods, **config) -> a process for one test."""
     runs = []
 
-    def make(pods: list, **keys) -> Gateway:
+    def make(pods: list, **keys):
         run = run_gateway(place, certificate, pods, **keys)
         runs.append(run)
         return next(run)
@@ -157,8 +143,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def patience(request, place, certificate):
-    """(name, transport) -> what the function of a mark patient(begin=...) began: it is called with a wire for each transport, at
-    the start, on a process that does nothing else."""
+    """(name, transport) -> what the function of a mark patient(begin=...) began: it is called with a wire for each
+    transport, at the start, on a process that does nothing else."""
     begun = {}
     marks = {}
     for item in request.session.items:

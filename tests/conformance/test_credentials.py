@@ -1,5 +1,5 @@
-"""Alcove's own cookies, tokens and internal fields never reach a pod, and a pod cannot make them; what says who asks is
-set by Alcove alone (rules 1, 8, 16 and 18 of the table, and part 5 of what the gateway promises)."""
+"""Credentials: Alcove's cookies, tokens and internal fields never reach a pod, and a pod cannot make them. Who asks is what
+Alcove alone says, signed for who wants proof. Goes further than rules 1, 8, 16 and 18."""
 
 import base64
 import hashlib
@@ -19,8 +19,8 @@ def sign_in(wire, user: str | None = None) -> str:
     """A real, valid cookie: name=value."""
     form = f"user={user or wire.user}&to=%2F".encode()
     client = wire.dial()
-    client.send(b"POST /.alcove/sign-in HTTP/1.1\r\nHost: test.localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-                b"Content-Length: %d\r\n\r\n%s" % (len(form), form))
+    client.send(b"POST /.alcove/sign-in HTTP/1.1\r\nHost: test.localhost\r\n"
+                b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s" % (len(form), form))
     answer = client.read_response("POST")
     assert answer.status == 303, answer
     return answer.header("Set-Cookie").partition(";")[0]
@@ -140,8 +140,9 @@ def test_credentials_a_folded_field_is_refused(wire):
         assert wire.refused(wire.raw("GET / HTTP/1.1", fold)).status == 400 and wire.pod.untouched()
 
 
-SET = ["alcove_dev={token}; Path=/", "alcove_dev={token}", "ALCOVE_DEV={token}", "Alcove-Dev={token}", " alcove_dev = {token}",
-       "alcove_dev=; Max-Age=0", "alcove_dev", "=alcove_dev={token}", "a=1, alcove_dev={token}", "\talcove_dev={token}; Domain=localhost"]
+SET = ["alcove_dev={token}; Path=/", "alcove_dev={token}", "ALCOVE_DEV={token}", "Alcove-Dev={token}",
+       " alcove_dev = {token}", "alcove_dev=; Max-Age=0", "alcove_dev", "=alcove_dev={token}", "a=1, alcove_dev={token}",
+       "\talcove_dev={token}; Domain=localhost"]
 
 
 @pytest.mark.parametrize("value", SET)
@@ -166,7 +167,8 @@ def test_credentials_a_pod_cannot_set_the_sign_in_cookie(wire, value, where):
 
 
 def test_credentials_internal_fields_of_a_pod_never_reach_a_client(wire):
-    raw = "".join(f"{s}: forged\r\n" for s in (*spellings("X-Alcove-User"), *spellings("X-Alcove-Jwt"), "x-alcove-anything"))
+    names = (*spellings("X-Alcove-User"), *spellings("X-Alcove-Jwt"), "x-alcove-anything")
+    raw = "".join(f"{name}: forged\r\n" for name in names)
     _, answer = wire.ask(answer=f"HTTP/1.1 200 OK\r\n{raw}Content-Length: 0\r\n\r\n".encode())
     assert answer.status == 200 and b"forged" not in answer.head
 

@@ -46,7 +46,8 @@ KEPT = {
 
 @pytest.mark.parametrize("name, value", KEPT.values(), ids=KEPT)
 def test_rule_01_connection_cannot_name_away_what_alcove_sets(wire, name, value):
-    seen, _ = wire.ask("POST / HTTP/1.1", f"Connection: close, {name}, transfer-encoding", "Content-Length: 3", body=b"abc")
+    seen, _ = wire.ask("POST / HTTP/1.1", f"Connection: close, {name}, transfer-encoding", "Content-Length: 3",
+                       body=b"abc")
     assert seen.get(name) == value(wire) and seen.body == b"abc", seen.head
 
 

@@ -17,8 +17,8 @@ def ask(wire, line: str, *fields: str):
     return seen
 
 
-HOSTS = ["test.localhost", "TEST.LocalHost", "test.localhost:80", "test.localhost:8080", "test.localhost:", "test.localhost.",
-         "test.localhost.:8443", "tEsT.localhost:65535"]
+HOSTS = ["test.localhost", "TEST.LocalHost", "test.localhost:80", "test.localhost:8080", "test.localhost:",
+         "test.localhost.", "test.localhost.:8443", "tEsT.localhost:65535"]
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -26,7 +26,8 @@ def test_rule_05_a_host_is_compared_in_lower_case_and_without_its_port(wire, hos
     assert ask(wire, "GET /x HTTP/1.1", f"Host: {host}").get("Host") == host
 
 
-@pytest.mark.parametrize("host", ["[::1]", "[::1]:8080", "[2001:DB8::1]:80", "[::ffff:127.0.0.1]", "127.0.0.1:1", "elsewhere.example"])
+@pytest.mark.parametrize("host", ["[::1]", "[::1]:8080", "[2001:DB8::1]:80", "[::ffff:127.0.0.1]", "127.0.0.1:1",
+                                  "elsewhere.example"])
 def test_rule_05_an_address_is_a_host_too(wire, host):
     wire.app = "prefixed"
     seen = ask(wire, "GET /prefixed/x HTTP/1.1", f"Host: {host}")

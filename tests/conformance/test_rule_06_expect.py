@@ -53,7 +53,8 @@ def test_rule_06_another_expectation_is_a_417(wire, expect):
 INTERIM = {
     "100": (b"HTTP/1.1 100 Continue\r\n\r\n", 100),
     "102": (b"HTTP/1.1 102 Processing\r\n\r\n", 102),
-    "103_with_fields": (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n", 103),
+    "103_with_fields": (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n"
+                        b"Connection: X-Hop\r\nX-Hop: 1\r\n\r\n", 103),
     "199_unknown": (b"HTTP/1.1 199 Whatever\r\nX-Odd: 1\r\n\r\n", 199),
 }
 

@@ -41,7 +41,8 @@ def test_rule_08_trailers_of_a_request_are_dropped(wire, trailers, pieces):
 def test_rule_08_trailers_of_an_answer_are_dropped(wire, trailers, pieces):
     client, link = wire.send("GET / HTTP/1.1", "TE: trailers")
     link.read_request()
-    whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\n" + trailers + b"\r\n"
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+    whole = head + b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n"
     cut = len(whole) if pieces == 1 else whole.index(b"0\r\n") + 3
     link.send(whole[:cut])
     head = client.read_head()

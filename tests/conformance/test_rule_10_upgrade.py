@@ -17,9 +17,11 @@ def tunnel(wire, *fields: str, early: bytes = b""):
 
 ASKED = {
     "plainly": HANDSHAKE,
-    "in_any_case": ("connection: UPGRADE", "upgrade: WebSocket", f"sec-websocket-key: {KEY}", "sec-websocket-version: 13"),
+    "in_any_case": ("connection: UPGRADE", "upgrade: WebSocket", f"sec-websocket-key: {KEY}",
+                    "sec-websocket-version: 13"),
     "as_firefox": ("Connection: keep-alive, Upgrade", *HANDSHAKE[1:]),
-    "with_protocols": (*HANDSHAKE, "Sec-WebSocket-Protocol: chat, superchat", "Sec-WebSocket-Extensions: permessage-deflate"),
+    "with_protocols": (*HANDSHAKE, "Sec-WebSocket-Protocol: chat, superchat",
+                       "Sec-WebSocket-Extensions: permessage-deflate"),
     "among_others": ("Connection: Upgrade", "Upgrade: h2c, websocket", *HANDSHAKE[2:]),
 }
 
@@ -95,7 +97,8 @@ def test_rule_10_an_upgrade_with_a_body_or_another_method_is_an_ordinary_request
 UNASKED = {
     "to_an_ordinary_request": ((), SWITCH),
     "to_h2c": (NOT_ASKED["h2c"], b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
-    "of_another_protocol": (HANDSHAKE, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
+    "of_another_protocol": (HANDSHAKE,
+                            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
     "without_upgrade": (HANDSHAKE, b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
     "without_connection": (HANDSHAKE, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"),
 }

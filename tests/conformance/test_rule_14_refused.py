@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.raw_pod import RawPod
-from support.wire import Wire, app, hears_nothing
+from support.wire import Wire, hears_nothing
 
 
 def test_rule_14_a_request_is_held_until_its_pod_listens(held):
@@ -56,7 +56,7 @@ def test_rule_14_a_pod_that_does_not_take_connections_is_given_up_and_asked_abou
     the route is dropped and the store asked; the pod that is there by then gets the request."""
     pod = RawPod(listening=False)
     pod.listen(backlog=0)
-    gateway = make_gateway([pod], timeouts={"connect": "300ms", "drain": "5s"}, apps={"test": app(ready_path="", hold_timeout="20s")})
+    gateway = make_gateway([pod], timeouts={"connect": "300ms", "drain": "5s"})
     wire = Wire(gateway, pod, transport)
     try:
         wire.ready()

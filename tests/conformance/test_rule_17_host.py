@@ -30,7 +30,7 @@ def test_rule_17_no_origin_is_made_up(wire):
 
 
 def test_rule_17_the_path_goes_on_unchanged(wire):
-    for target in ("/a%2Fb/../c//d;e?f=%20&g#".rstrip("#"), "/%00%0d%0a", "/?", "//double", "/~%7E", "/a?b?c", "/\\", "/[{}]|^`\"<>"):
+    for target in ("/a%2Fb/../c//d;e?f=%20&g", "/%00%0d%0a", "/?", "//double", "/~%7E", "/a?b?c", "/\\", "/[{}]|^`\"<>"):
         seen, _ = wire.ask(f"GET {target} HTTP/1.1")
         assert seen.target == target
 

@@ -28,7 +28,8 @@ def test_rule_18_no_cookies_are_no_line(wire, field):
 
 
 def test_rule_18_set_cookie_lines_stay_apart_and_as_they_are(wire):
-    cookies = ["a=1; Path=/; Expires=Thu, 01 Jan 2099 00:00:00 GMT", "b=2; HttpOnly", "c=3, still c; Secure", "d=", "a=again", "=noname"]
+    cookies = ["a=1; Path=/; Expires=Thu, 01 Jan 2099 00:00:00 GMT", "b=2; HttpOnly", "c=3, still c; Secure", "d=",
+               "a=again", "=noname"]
     raw = "\r\n".join(["HTTP/1.1 200 OK", *(f"Set-Cookie: {c}" for c in cookies), "Content-Length: 0", "", ""])
     _, answer = wire.ask(answer=raw.encode())
     assert answer.all("Set-Cookie") == cookies

@@ -3,8 +3,7 @@
 import pytest
 
 from support.raw_pod import RawPod
-from conftest import run_gateway  # isort: skip
-from support.wire import Wire
+from support.wire import Wire, run_gateway
 
 KIB = 1024
 

@@ -7,8 +7,7 @@ import pytest
 
 from support import http1, ws
 from support.raw_pod import RawPod
-from conftest import run_gateway  # isort: skip
-from support.wire import Wire, app
+from support.wire import Wire, app, run_gateway
 from support.ws import HANDSHAKE, SWITCH
 
 # So far apart that one can be told from the other.

@@ -8,8 +8,7 @@ import pytest
 
 from support import http1
 from support.raw_pod import RawPod
-from conftest import run_gateway  # isort: skip
-from support.wire import Wire, hears_nothing
+from support.wire import Wire, hears_nothing, run_gateway
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,7 @@ def test_rule_25_it_is_not_ready_any_more_and_idle_connections_end(ending):
     assert idle.closed_by_peer(3), "long before the drain's end"
     link.answer()
     assert client.read_response().header("Connection") == "close"
+    client.close()
     assert ending.gateway.process.wait(20) == 0 and time.monotonic() - began < DRAIN_S
 
 

@@ -44,7 +44,8 @@ def test_rule_26_pipelined_bodies_are_kept_apart(wire, body_of):
 
 def test_rule_26_it_does_not_matter_how_the_bytes_are_cut(wire):
     client = wire.dial()
-    data = b"".join(wire.raw(f"POST /{i} HTTP/1.1", "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\nX: y\r\n\r\n") for i in range(3))
+    body = b"3\r\nabc\r\n0\r\nX: y\r\n\r\n"
+    data = b"".join(wire.raw(f"POST /{i} HTTP/1.1", "Transfer-Encoding: chunked", body=body) for i in range(3))
     sender = threading.Thread(target=lambda: [client.socket.send(data[i:i + 1]) for i in range(len(data))], daemon=True)
     sender.start()
     for i in range(3):

@@ -15,7 +15,8 @@ ERRORS = {
     "connect": (405, "CH", "http_request_error", lambda w: w.raw("CONNECT test.localhost:80 HTTP/1.1")),
     "too_large": (413, "CH", "http_request_error", lambda w: w.raw("POST / HTTP/1.1", "Content-Length: 100000")),
     "long_target": (414, "CH", "http_request_error", lambda w: w.raw(f"GET /{'x' * 40000} HTTP/1.1")),
-    "expectation": (417, "CH", "http_request_error", lambda w: w.raw("POST / HTTP/1.1", "Expect: x", "Content-Length: 1")),
+    "expectation": (417, "CH", "http_request_error",
+                    lambda w: w.raw("POST / HTTP/1.1", "Expect: x", "Content-Length: 1")),
     "large_head": (431, "CH", "http_request_error", lambda w: w.raw("GET / HTTP/1.1", f"X: {'x' * 40000}")),
     "coding": (501, "CH", "http_request_error", lambda w: w.raw("POST / HTTP/1.1", "Transfer-Encoding: gzip, chunked")),
     "version": (505, "CH", "http_request_error", lambda w: w.raw("GET / HTTP/3.0")),
@@ -87,11 +88,12 @@ def test_rule_27_a_browser_gets_a_page_and_the_same_facts(wire):
     assert answer.header("Content-Security-Policy") and answer.header("Proxy-Status").startswith("alcove; error=")
 
 
-@pytest.mark.parametrize("status", ["404 Not Found", "429 Too Many Requests", "500 Internal Server Error", "502 Bad Gateway",
-                                    "503 Service Unavailable", "504 Gateway Timeout"])
+@pytest.mark.parametrize("status", ["404 Not Found", "429 Too Many Requests", "500 Internal Server Error",
+                                    "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"])
 def test_rule_27_an_apps_error_stays_the_apps(wire, status):
     """shinyproxy 563: nobody could tell who had failed."""
-    _, answer = wire.ask(answer=f"HTTP/1.1 {status}\r\nServer: app\r\nContent-Type: text/odd\r\nContent-Length: 4\r\n\r\nmine".encode())
+    head = f"HTTP/1.1 {status}\r\nServer: app\r\nContent-Type: text/odd\r\nContent-Length: 4\r\n\r\n"
+    _, answer = wire.ask(answer=head.encode() + b"mine")
     assert f"{answer.status} {answer.reason}" == status and answer.body == b"mine"
     assert answer.header("Server") == "app" and answer.header("Content-Type") == "text/odd"
     for name in ("Proxy-Status", "Retry-After", "Cache-Control", "X-Request-ID"):

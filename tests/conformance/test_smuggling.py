@@ -1,5 +1,5 @@
-"""Requests that two readers have understood differently, from the published attacks on proxies: each is refused, or
-forwarded with one meaning. A strict second parser (support/strict_http.py) reads what the pod gets.
+"""Smuggling: requests that two readers have understood differently are refused, or forwarded with one meaning. They are
+those of the published attacks on proxies. A strict second parser (support/strict_http.py) reads what the pod gets.
 
 Around each: the same user has a pooled connection to the pod before it, and uses it again after it; a second user's
 request follows on the same gateway. What the pod has got in the end must be exactly what is expected, request by request.
@@ -8,14 +8,13 @@ request follows on the same gateway. What the pod has got in the end must be exa
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 
-from conftest import run_gateway  # isort: skip
 from support import http1
 from support.raw_pod import StrictPod
-from support.wire import Wire
+from support.wire import Wire, run_gateway
+from support.ws import HANDSHAKE
 
 # What an attacker wants a pod (or a second user) to get. Nobody is signed in: as a request of its own it is a 401.
 S = b"GET /smuggled HTTP/1.1\r\nHost: test.localhost\r\nX-Smuggled: yes\r\n\r\n"
@@ -151,7 +150,9 @@ LENGTHS = {
     "in_get": (post(cl(S), body=S, line=b"GET /a HTTP/1.1"), once(S, "GET")),
     "in_delete": (post(cl(S), body=S, line=b"DELETE /a HTTP/1.1"), once(S, "DELETE")),
     "in_http_10": (post(cl(S), b"Connection: keep-alive", body=S + S, line=b"POST /a HTTP/1.0"), once(S, then=401)),
-    "multipart_instead": (post(b"Content-Type: multipart/byteranges; boundary=x", body=b"--x\r\n\r\n" + S), once(then=400)),
+    "multipart_instead": (
+        post(b"Content-Type: multipart/byteranges; boundary=x", body=b"--x\r\n\r\n" + S),
+        once(then=400)),
 }
 
 
@@ -199,7 +200,8 @@ CHUNKS = {
     "extension": chunked(b"5;a=b;c\r\nhello\r\n0;d\r\n\r\n" + S, once(b"hello", then=401)),
     "zeros": chunked(b"0005\r\nhello\r\n0000\r\n\r\n" + S, once(b"hello", then=401)),
     "trailer_length": chunked(b"5\r\nhello\r\n0\r\nContent-Length: 500\r\n\r\n" + S, once(b"hello", then=401)),
-    "trailer_coding": chunked(b"5\r\nhello\r\n0\r\nTransfer-Encoding: x\r\nHost: evil\r\n\r\n" + S, once(b"hello", then=401)),
+    "trailer_coding": chunked(b"5\r\nhello\r\n0\r\nTransfer-Encoding: x\r\nHost: evil\r\n\r\n" + S,
+                              once(b"hello", then=401)),
     "in_get": chunked(chunks(S), once(S, "GET"), b"GET /a HTTP/1.1"),
     "in_head": chunked(chunks(S), once(S, "HEAD"), b"HEAD /a HTTP/1.1"),
     "in_options": chunked(chunks(S), once(S, "OPTIONS"), b"OPTIONS /a HTTP/1.1"),
@@ -234,7 +236,8 @@ HEADS = {
     "request_in_target": (post(body=S, line=b"GET /a HTTP/1.1\\r\\nX: y HTTP/1.1"), Refused((400, 505))),
     "fragment": (post(body=S, line=b"GET /a#/../admin HTTP/1.1"), Refused()),
     "nul_in_target": (post(body=S, line=b"GET /a\x00 HTTP/1.1"), Refused()),
-    "encoded_line_end_in_target": (post(line=b"GET /a%0d%0aX:%20y HTTP/1.1"), Forwarded([("GET", "/a%0d%0aX:%20y", b"")], [200])),
+    "encoded_line_end_in_target": (post(line=b"GET /a%0d%0aX:%20y HTTP/1.1"),
+                                   Forwarded([("GET", "/a%0d%0aX:%20y", b"")], [200])),
     "connect": (post(body=S, line=b"CONNECT test.localhost:80 HTTP/1.1"), Refused(405)),
     "connect_with_length": (post(cl(S), body=S, line=b"CONNECT test.localhost:80 HTTP/1.1"), Refused(405)),
     "two_hosts": (post(b"Host: evil.localhost", body=S, line=GET), Refused()),
@@ -254,7 +257,7 @@ HEADS = {
 }
 
 EXPECT = b"Expect: 100-continue"
-WS = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"Sec-WebSocket-Version: 13")
+WS = tuple(field.encode() for field in HANDSHAKE)
 EXTRAS = {
     "expect_body_at_once": (post(EXPECT, cl(S), body=S + S), once(S, then=401)),
     "expect_chunked_at_once": (post(EXPECT, TE, body=chunks(S) + S), once(S, then=401)),
@@ -277,12 +280,12 @@ EXTRAS = {
     "h2c_with_length": (post(b"Connection: Upgrade", b"Upgrade: h2c", cl(S), body=S), once(S)),
     "upgrade_tls": (post(b"Connection: Upgrade", b"Upgrade: TLS/1.0, HTTP/1.1", body=S, line=b"OPTIONS * HTTP/1.1"),
                     Forwarded([("OPTIONS", "*", b"")], [200, 401])),
-    "pipelined_twice": (post(cl(S), body=S) + post(TE, body=chunks(S)) + S, Forwarded([("POST", "/a", S)] * 2, [200, 200, 401])),
+    "pipelined_twice": (post(cl(S), body=S) + post(TE, body=chunks(S)) + S,
+                        Forwarded([("POST", "/a", S)] * 2, [200, 200, 401])),
 }
 
-CASES = {f"{group}-{name}": case for group, cases in
-         {"both": BOTH, "codings": CODINGS, "lengths": LENGTHS, "chunks": CHUNKS, "heads": HEADS, "extras": EXTRAS}.items()
-         for name, case in cases.items()}
+GROUPS = {"both": BOTH, "codings": CODINGS, "lengths": LENGTHS, "chunks": CHUNKS, "heads": HEADS, "extras": EXTRAS}
+CASES = {f"{group}-{name}": case for group, cases in GROUPS.items() for name, case in cases.items()}
 
 
 @pytest.fixture(scope="module")

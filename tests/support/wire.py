@@ -181,3 +181,18 @@ class Wire:
         for connection in self.connections:
             connection.close()
         self.pod.clear()
+
+
+def run_gateway(place: pathlib.Path, certificate, pods: list, **keys):
+    """A started gateway as a generator for a fixture; judged at its end."""
+    run = Gateway(place / f"run{next(NUMBERS)}", pods, certificate, **keys).start()
+    try:
+        yield run
+        if run.process.poll() is None:
+            for pod in pods:
+                pod.close()
+            run.check_descriptors()
+        run.check_end()
+    finally:
+        if run.process.poll() is None:
+            run.process.kill()
