@@ -55,6 +55,8 @@ AdminServer::Parts App::admin_parts() {
                               return "not connected to the store";
                             }});
     parts.metrics.push_back(collect_lifecycle(control_->metrics()));
+    if (std::holds_alternative<KubernetesRuntimeSettings>(settings_->runtime))
+      parts.metrics.push_back(k8s::collect_api(control_->api_metrics()));
   }
   if (gateway_) {
     parts.checks.push_back({"gateway", [gateway = gateway_.get()]() -> std::optional<std::string> {

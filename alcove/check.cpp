@@ -20,6 +20,9 @@ std::string store_of(const Settings& settings) {
 std::string runtime_of(const Settings& settings) {
   if (const auto* local = std::get_if<LocalRuntimeSettings>(&settings.runtime))
     return "local, pods in " + local->network;
+  if (const auto* kubernetes = std::get_if<KubernetesRuntimeSettings>(&settings.runtime))
+    return "kubernetes, instance " + kubernetes->instance +
+           (kubernetes->pods_namespace.empty() ? "" : " in namespace " + kubernetes->pods_namespace);
   const auto& fixed = std::get<StaticRuntimeSettings>(settings.runtime);
   return "static, " + std::to_string(fixed.endpoints.size()) + " endpoints" +
          (fixed.shared ? ", shared" : "");

@@ -1,6 +1,7 @@
 #include "alcove/control.hpp"
 
 #include "base/log.hpp"
+#include "k8s/kubernetes_runtime.hpp"
 #include "local/local_runtime.hpp"
 #include "local/static_runtime.hpp"
 
@@ -30,6 +31,8 @@ Control::~Control() {
 std::unique_ptr<Runtime> Control::make_runtime() {
   if (const auto* local = std::get_if<LocalRuntimeSettings>(&settings_->runtime))
     return make_local_runtime(*local, io_, roles_.provisioner ? LocalMode::owner : LocalMode::guest);
+  if (const auto* kubernetes = std::get_if<KubernetesRuntimeSettings>(&settings_->runtime))
+    return k8s::make_kubernetes_runtime(*kubernetes, io_.get_executor(), api_metrics_);
   return make_static_runtime(std::get<StaticRuntimeSettings>(settings_->runtime), io_.get_executor());
 }
 

@@ -9,6 +9,7 @@
 #include "api/log_source.hpp"
 #include "base/event.hpp"
 #include "config/settings.hpp"
+#include "k8s/metrics.hpp"
 #include "lifecycle/metrics.hpp"
 #include "lifecycle/provisioner.hpp"
 #include "lifecycle/reaper.hpp"
@@ -39,6 +40,7 @@ class Control final : public LogSource {
   void join();
   bool connected() const { return connected_.load(std::memory_order_relaxed); }
   const std::shared_ptr<LifecycleMetrics>& metrics() const { return metrics_; }
+  const std::shared_ptr<k8s::ApiMetrics>& api_metrics() const { return api_metrics_; }
 
   // From the admin listener's thread.
   Awaitable<Result<LogPart>> read(SessionKey key, Generation generation, std::uint64_t offset,
@@ -56,6 +58,7 @@ class Control final : public LogSource {
   SettingsPtr settings_;
   Roles roles_;
   std::shared_ptr<LifecycleMetrics> metrics_ = std::make_shared<LifecycleMetrics>();
+  std::shared_ptr<k8s::ApiMetrics> api_metrics_ = std::make_shared<k8s::ApiMetrics>();
   std::unique_ptr<Store> store_;
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<Provisioner> provisioner_;

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "config/files.hpp"
+#include "config/json_from_yaml.hpp"
 #include "config/units.hpp"
 
 #include <algorithm>
@@ -227,6 +228,22 @@ bool Value::read_secret(std::string& out) const {
     *read = std::move(*content);
   }
   out = std::move(*read);
+  return true;
+}
+
+bool Value::read_json(std::string& out) const {
+  if (!present_ || is_empty() || (is_mapping() && node_.size() == 0)) return false;
+  if (!is_mapping()) {
+    fault("must be a mapping (key: value), but here is " + kind_of(node_));
+    return false;
+  }
+  const auto to_text = [this](const std::string& raw) { return expand(raw); };
+  const auto to_fault = [this](const YAML::Node& at, const std::string& text) {
+    reading_->fault(line_of(at), key_, text);
+  };
+  auto json = json_from_yaml(node_, to_text, to_fault);
+  if (!json) return false;
+  out = std::move(*json);
   return true;
 }
 

@@ -65,6 +65,8 @@ class Value {
   bool read(std::uint16_t& out, Range<std::uint16_t> range) const;
   bool read_size(std::uint64_t& out, Range<std::uint64_t> range) const;
   bool read_secret(std::string& out) const;
+  // A mapping with anything in it, as JSON.
+  bool read_json(std::string& out) const;
   // The place of the text in `words`.
   bool read_word(std::size_t& out, const std::vector<std::string>& words) const;
   // A list; or, if `one` is allowed, a single text that stands for a list of itself.

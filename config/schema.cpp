@@ -160,8 +160,10 @@ void read_store(const Value& value, StoreSettings& out) {
 }
 
 void read_runtime(const Value& value, RuntimeSettings& out) {
-  const auto choice = choose(value, {"local", "static"});
+  const auto choice = choose(value, {"local", "static", "kubernetes"});
   if (!choice) return;
+  if (choice->kind == 2)
+    return read_kubernetes_runtime(choice->value, out.emplace<KubernetesRuntimeSettings>());
   Mapping mapping(choice->value);
   if (choice->kind == 0) {
     LocalRuntimeSettings local;

@@ -9,5 +9,7 @@ namespace alcove {
 
 void read_settings(const Value& root, Settings& out);
 void read_app(const Value& value, AppSettings& out);  // everything but the name
+void read_kubernetes_app(const Value& value, KubernetesAppSettings& out);
+void read_kubernetes_runtime(const Value& value, KubernetesRuntimeSettings& out);
 
 }  // namespace alcove

@@ -105,6 +105,8 @@ void read_app(const Value& value, AppSettings& out) {
   mapping.at("start_timeout").read(out.start_timeout, Time{Millis{10}, kDay});
   mapping.at("log_limit").read_size(out.log_limit, {4096, 1ULL << 30});
 
+  read_kubernetes_app(mapping.at("kubernetes"), out.kubernetes);
+
   mapping.at("idle_timeout").read(out.idle_timeout, long_time);
   mapping.at("max_lifetime").read(out.max_lifetime, long_time);
   mapping.at("drain_grace").read(out.drain_grace, Time{Millis{0}, kDay});

@@ -265,11 +265,11 @@ struct StaticRuntimeSettings {
   bool operator==(const StaticRuntimeSettings&) const = default;
 };
 struct KubernetesRuntimeSettings {
-  std::string kubeconfig;       // empty: in a pod its service account, else $KUBECONFIG or ~/.kube/config
-  std::string context;          // of the kubeconfig; empty: its current one
-  std::string pods_namespace;   // empty: the service account's, or the context's
+  std::string kubeconfig;           // empty: in a pod its service account, else $KUBECONFIG or ~/.kube/config
+  std::string context;              // of the kubeconfig; empty: its current one
+  std::string pods_namespace;       // empty: the service account's, or the context's
   std::string instance = "alcove";  // whose pods these are, when several Alcoves share a namespace
-  Millis force_after{60'000};   // a pod that has not ended so long after its grace is removed by force; 0: never
+  Millis force_after{60'000};       // a pod still there so long after its grace is removed by force; 0: never
 
   bool operator==(const KubernetesRuntimeSettings&) const = default;
 };

@@ -182,6 +182,8 @@ void check_runtime(const Settings& settings, Reading& reading) {
                        quoted(local->network) + " is not a loopback network for pods, such as 127.96.0.0/11");
     return;
   }
+  if (const auto* kubernetes = std::get_if<KubernetesRuntimeSettings>(&settings.runtime))
+    return check_kubernetes_runtime(*kubernetes, reading);
   const auto& endpoints = std::get<StaticRuntimeSettings>(settings.runtime).endpoints;
   if (endpoints.empty())
     reading.fault_at("runtime.static.endpoints",
@@ -250,6 +252,7 @@ void check_app(const Settings& settings, const AppSettings& app, Reading& readin
     reading.fault_at(key + ".command",
                      "the local runtime needs to know what to run, such as [python3, -m, http.server, "
                      "\"{port}\", --bind, \"{address}\"]");
+  check_kubernetes_app(settings, app, key, reading);
   if (app.idle_timeout > Millis{0} && app.idle_timeout < 2 * settings.activity_interval)
     reading.fault_at(key + ".idle_timeout", "must be at least two activity intervals (" +
                                                 format_duration(2 * settings.activity_interval) +

@@ -8,6 +8,11 @@
 
 namespace alcove {
 
+// validate's own, in a file of their own.
+void check_kubernetes_runtime(const KubernetesRuntimeSettings& runtime, Reading& reading);
+void check_kubernetes_app(const Settings& settings, const AppSettings& app, const std::string& key,
+                          Reading& reading);
+
 void validate(const Settings& settings, Reading& reading);
 
 }  // namespace alcove

@@ -64,7 +64,7 @@ Awaitable<bool> Informer::list_all() {
   version_ = all->version;
   in_step_ = true;
   trouble_.clear();
-  sink_.on_list(std::move(all->items));
+  sink_.on_list(std::move(*all));
   changed_.notify();
   co_return true;
 }

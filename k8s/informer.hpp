@@ -22,7 +22,7 @@ namespace alcove::k8s {
 class InformerSink {
  public:
   virtual ~InformerSink() = default;
-  virtual void on_list(std::vector<Object> all) = 0;    // these exist and no others
+  virtual void on_list(ObjectList all) = 0;             // at its version these exist and no others
   virtual void on_change(const WatchEvent& event) = 0;  // never a bookmark
 };
 

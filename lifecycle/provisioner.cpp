@@ -373,6 +373,18 @@ void Provisioner::on_exit(const PodExit& exit) {
 Awaitable<void> Provisioner::report_lost(PodExit exit) {
   Backoff backoff(kRetryFirst, kRetryMost);
   for (;;) {
+    if (exit.still_there) {
+      // A reaper writes `stopping` before it asks for the end of a pod, so the record knows if it was one.
+      const Result<Session> record = co_await store_.lookup(exit.name.key);
+      if (record && record->state == State::stopping) co_return;
+      if (!record && !away(record.error().code)) co_return;
+      if (!record) {
+        if (stopping_) co_return;
+        const Millis delay = backoff.next(jitter());
+        co_await pauses_.pause(delay);
+        continue;
+      }
+    }
     const Result<Session> told =
         co_await store_.lost(exit.name.key, exit.name.generation, exit.uid, exit.reason);
     if (told || !away(told.error().code) || stopping_) co_return;

@@ -196,6 +196,10 @@ Awaitable<Result<void>> Reconciler::remove(Pod pod, std::string why) {
 }
 
 Awaitable<Result<void>> Reconciler::settle_missing(Session record) {
+  const PodName name{record.key, record.generation};
+  const Result<Presence> presence = co_await runtime_.look_for(name, record.pod_uid);
+  if (!presence) co_return presence.error();
+  if (*presence == Presence::there) co_return Result<void>{};
   std::string reason = "its pod is not there any more";
   const Result<Session> told =
       co_await store_.lost(record.key, record.generation, record.pod_uid, std::move(reason));

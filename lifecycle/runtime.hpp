@@ -43,7 +43,13 @@ struct PodExit {
   PodName name;
   std::string uid;
   std::string reason;  // "exited with code 3", with the last log lines where they help
+  // Somebody has asked for its end, and it takes its time. That may have been a reaper: then the record says
+  // so, and it is no news.
+  bool still_there = false;
 };
+
+// Not a bool: a Result<bool> that is copied from another turns its error into a value (Boost 1.81).
+enum class Presence : std::uint8_t { there, gone };
 
 struct LogRequest {
   PodName name;              // generation 0: the latest
@@ -80,6 +86,12 @@ class Runtime {
   // False: the pod of this session is run elsewhere (another machine, another state directory), so that its
   // absence from list() says nothing and stop() here reaches nothing. Asked for records that have a pod_uid.
   virtual bool sees(const Session&) const { return true; }
+  // Asked before a record is called lost: list() may not know yet what others have just made (a watch lags).
+  // Most know all there is.
+  virtual Awaitable<Result<Presence>> look_for(PodName, std::string /*uid*/) { co_return Presence::gone; }
+  // This process is ending: what only waits for others (a stop that the cluster carries out) comes back with
+  // Errc::cancelled from now on. Most wait for nobody.
+  virtual void hurry() {}
   // Ends everything that would not outlive this process; returns when nothing is left behind.
   virtual Awaitable<void> shut_down() = 0;
 };

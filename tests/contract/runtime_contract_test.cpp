@@ -1,7 +1,9 @@
 // What every Runtime must do, whatever it runs its pods on. Each maker has a bench that can make a pod of it
-// that is slow, or that never gets ready.
+// that is slow, or that never gets ready. The Kubernetes runtime is there when there is a cluster
+// (ALCOVE_TEST_KUBECONFIG): ./dev test kubernetes.
 #include "local/local_runtime.hpp"
 #include "local/static_runtime.hpp"
+#include "tests/support/cluster_bench.hpp"
 #include "tests/support/local_bench.hpp"
 
 #include <signal.h>
@@ -74,6 +76,20 @@ class StaticRuntimeBench final : public RuntimeBench {
   asio::io_context context_{1};
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unique_ptr<Runtime> runtime_;
+};
+
+class ClusterRuntimeBench final : public RuntimeBench, private test::ClusterBench {
+ public:
+  Runtime& runtime() override { return *ClusterBench::runtime; }
+  PodSpec good(const std::string& user) override { return spec(user); }
+  PodSpec never_ready(const std::string& user, Millis deadline) override {
+    PodSpec s = spec(user);
+    s.app.kubernetes.args = {"delay=600000"};
+    s.app.start_timeout = deadline;
+    return s;
+  }
+  bool kill(const Pod& pod) override { return kill_container(pod.name); }
+  asio::io_context& context() override { return ClusterBench::context; }
 };
 
 using MakeBench = std::function<std::unique_ptr<RuntimeBench>()>;
@@ -218,15 +234,22 @@ TEST_P(RuntimeContract, sees_its_own_pods) {
   EXPECT_TRUE(runtime.sees(session));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RuntimeContract,
-                         testing::Values(Maker{"local", [] { return std::make_unique<LocalRuntimeBench>(); }},
-                                         Maker{"static",
-                                               [] { return std::make_unique<StaticRuntimeBench>(); }}),
-                         [](const auto& maker) { return std::string(maker.param.name); });
+std::vector<Maker> watching_makers() {
+  std::vector<Maker> all{{"local", [] { return std::make_unique<LocalRuntimeBench>(); }}};
+  if (test::has_cluster())
+    all.push_back({"kubernetes", [] { return std::make_unique<ClusterRuntimeBench>(); }});
+  return all;
+}
 
-INSTANTIATE_TEST_SUITE_P(All, WatchingRuntimeContract,
-                         testing::Values(Maker{"local",
-                                               [] { return std::make_unique<LocalRuntimeBench>(); }}),
+std::vector<Maker> all_makers() {
+  std::vector<Maker> all = watching_makers();
+  all.push_back({"static", [] { return std::make_unique<StaticRuntimeBench>(); }});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RuntimeContract, testing::ValuesIn(all_makers()),
+                         [](const auto& maker) { return std::string(maker.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, WatchingRuntimeContract, testing::ValuesIn(watching_makers()),
                          [](const auto& maker) { return std::string(maker.param.name); });
 
 class StaticRuntimeTest : public testing::Test {

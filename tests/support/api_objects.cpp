@@ -310,7 +310,11 @@ void ApiObjects::set_status(const std::string& in_namespace, const std::string& 
   const ApiCollection in{"pods", in_namespace};
   Json& object = objects_.at({in, pod});
   object["status"].merge_patch(status);
-  object["spec"]["nodeName"] = "node1";
+  bool refused = false;
+  for (const Json& condition : k8s::list_at(object, {"status", "conditions"}))
+    refused = refused ||
+              (condition.value("type", "") == "PodScheduled" && condition.value("status", "") == "False");
+  if (!refused) object["spec"]["nodeName"] = "node1";
   note(in, "MODIFIED", object);
 }
 

@@ -25,6 +25,7 @@ class FakeRuntime final : public Runtime {
   bool at_once = true;                       // starts succeed without being told
   std::map<std::string, std::string> fails;  // by session: start fails with this
   std::set<std::string> foreign;             // pod UIDs that it does not see
+  std::set<std::string> unheard_of;          // pod UIDs that are there, but not in its list yet
   std::size_t started = 0;
   std::size_t starting_now = 0;
   std::size_t most_at_once = 0;
@@ -50,6 +51,12 @@ class FakeRuntime final : public Runtime {
       return;
     }
     ADD_FAILURE() << "no pod of " << session;
+  }
+  // Somebody asks for the end of its pod.
+  void begin_to_die(const std::string& session) {
+    const Pod* pod = pod_of(session);
+    ASSERT_NE(pod, nullptr);
+    if (on_exit_) on_exit_({pod->name, pod->uid, "is being evicted", true});
   }
   Pod add_pod(const std::string& session, Generation generation, std::string uid, bool ready = true) {
     Pod pod;
@@ -108,6 +115,9 @@ class FakeRuntime final : public Runtime {
   }
   void released(const PodName& name) override { released_pods.push_back(name); }
   bool sees(const Session& session) const override { return !foreign.contains(session.pod_uid); }
+  Awaitable<Result<Presence>> look_for(PodName, std::string uid) override {
+    co_return unheard_of.contains(uid) ? Presence::there : Presence::gone;
+  }
   Awaitable<void> shut_down() override {
     pods.clear();
     co_return;

@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
+#include <vector>
 
 namespace alcove {
 namespace {
@@ -27,16 +29,34 @@ std::string read(const std::filesystem::path& path) {
   return out.str();
 }
 
-// The lines that begin with "#" and no space after it: other choices, without their "#".
-std::string other_choices() {
+// The lines that begin with "#" and no space after it: other choices, without their "#". What chooses the
+// same key once more begins a document of its own.
+std::vector<std::string> other_choices() {
   std::istringstream lines(read(kConfig / "alcove.example.yaml"));
-  std::string out;
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with('#') && line.size() > 1 &&
-        (line[1] != ' ' || line.starts_with("#  - ") || line.starts_with("#    ") ||
-         line.starts_with("#  redis:") || line.starts_with("#  static:")))
-      out += line.substr(1) + "\n";
+  std::vector<std::string> out(1);
+  std::set<std::string> keys;
+  for (std::string line; std::getline(lines, line);) {
+    if (!std::regex_search(line, std::regex("^#([a-z]|  - |  [a-z]+:|    )"))) continue;
+    line.erase(0, 1);
+    if (line[0] != ' ' && !keys.insert(line).second) {
+      keys = {line};
+      out.emplace_back();
+    }
+    out.back() += line + "\n";
+  }
   return out;
+}
+
+LoadResult load_choice(std::string text) {
+  // The parts of a Redis URL exclude the URL itself; the certificates are on nobody's machine.
+  text = std::regex_replace(text, std::regex("\n    url: [^\n]*"), "");
+  text = std::regex_replace(
+      text, std::regex("\n    tls: *#[^\n]*\n[^\n]*certificate:[^\n]*\n[^\n]*key:[^\n]*"), "");
+  text += "identity: [{trusted_header: {from: 127.0.0.1}}]\n";
+  if (text.find("apps:\n") == std::string::npos) text += "apps: {a: {kubernetes: {image: x}}}\n";
+  LoadResult result = load_settings_text(text, "other choices", no_env);
+  for (const LoadError& fault : result.faults) ADD_FAILURE() << to_string(fault) << "\n" << text;
+  return result;
 }
 
 TEST(Example, loads_without_a_word) {
@@ -77,29 +97,38 @@ TEST(Example, shows_the_defaults) {
 }
 
 TEST(Example, shows_other_choices_that_load_and_are_defaults_too) {
-  std::string text = other_choices();
-  // The parts of a Redis URL exclude the URL itself; the certificates are on nobody's machine.
-  text = std::regex_replace(text, std::regex("\n    url: [^\n]*"), "");
-  text = std::regex_replace(
-      text, std::regex("\n    tls: *#[^\n]*\n[^\n]*certificate:[^\n]*\n[^\n]*key:[^\n]*"), "");
-  text += "identity: [{trusted_header: {from: 127.0.0.1}}]\napps: {a: {}}\n";
-  const LoadResult result = load_settings_text(text, "other choices", no_env);
-  for (const LoadError& fault : result.faults) ADD_FAILURE() << to_string(fault) << "\n" << text;
-  ASSERT_TRUE(result.settings);
-  EXPECT_EQ(result.settings->listen.size(), 2U);
-  EXPECT_EQ(std::get<RedisStoreSettings>(result.settings->store), RedisStoreSettings{});
-  EXPECT_EQ(std::get<StaticRuntimeSettings>(result.settings->runtime).shared, StaticRuntimeSettings{}.shared);
+  const std::vector<std::string> choices = other_choices();
+  ASSERT_EQ(choices.size(), 2U);
+  const LoadResult first = load_choice(choices[0]);
+  ASSERT_TRUE(first.settings);
+  EXPECT_EQ(first.settings->listen.size(), 2U);
+  EXPECT_EQ(std::get<RedisStoreSettings>(first.settings->store), RedisStoreSettings{});
+  EXPECT_EQ(std::get<StaticRuntimeSettings>(first.settings->runtime).shared, StaticRuntimeSettings{}.shared);
+
+  const LoadResult second = load_choice(choices[1]);
+  ASSERT_TRUE(second.settings);
+  EXPECT_EQ(std::get<KubernetesRuntimeSettings>(second.settings->runtime), KubernetesRuntimeSettings{});
+  const KubernetesAppSettings& shown = second.settings->apps.at(0).kubernetes;
+  ASSERT_EQ(shown.volumes.size(), 4U);
+  ClaimVolume claim;
+  claim.storage_class = "ssd";
+  EXPECT_EQ(std::get<ClaimVolume>(shown.volumes[0].source), claim);
+  EXPECT_EQ(std::get<EmptyVolume>(shown.volumes[1].source), EmptyVolume{});
 }
 
 TEST(Example, names_every_key_that_the_loader_knows) {
   const LoadResult live = load_settings(kConfig / "alcove.example.yaml", no_env);
-  const LoadResult other = load_settings_text(other_choices(), "other choices", no_env);
   std::set<std::string> known = live.known_keys;
-  known.insert(other.known_keys.begin(), other.known_keys.end());
+  for (const std::string& text : other_choices()) {
+    const LoadResult other = load_settings_text(text, "other choices", no_env);
+    known.insert(other.known_keys.begin(), other.known_keys.end());
+  }
   ASSERT_TRUE(known.contains("store.redis.ca_file"));
   ASSERT_TRUE(known.contains("runtime.static.shared"));
   ASSERT_TRUE(known.contains("listen[].tls.certificate"));
   ASSERT_TRUE(known.contains("apps.*.pod_idle"));
+  ASSERT_TRUE(known.contains("runtime.kubernetes.instance"));
+  ASSERT_TRUE(known.contains("apps.*.kubernetes.volumes.*.claim.keep"));
   const std::string text = read(kConfig / "alcove.example.yaml");
   for (const std::string& key : known) {
     if (key == "store.memory") continue;  // stands there as a word

@@ -145,7 +145,7 @@ TEST(Loader, refuses_unknown_keys_with_what_there_is) {
   EXPECT_THAT(faults(kIdentity + kApps + "store: memry\n"),
               ElementsAre(HasSubstr("store: must be memory or a Redis URL")));
   EXPECT_THAT(faults(kIdentity + kApps + "runtime: locl\n"),
-              ElementsAre(HasSubstr("\"locl\" is not local or static; did you mean local?")));
+              ElementsAre(HasSubstr("\"locl\" is not local, static or kubernetes; did you mean local?")));
 }
 
 TEST(Loader, refuses_wrong_types) {
@@ -163,8 +163,9 @@ TEST(Loader, refuses_wrong_types) {
   EXPECT_THAT(faults(kIdentity + "apps: [demo]\n"), ElementsAre(HasSubstr("apps: must be a mapping")));
   EXPECT_THAT(faults("just text\n"), ElementsAre(HasSubstr("must be a mapping")));
   EXPECT_THAT(faults(kIdentity + kApps + "runtime: {local: {}, static: {}}\n"),
-              ElementsAre(HasSubstr("only one of local or static can stand here")));
-  EXPECT_THAT(faults(kIdentity + kApps + "runtime: {}\n"), ElementsAre(HasSubstr("must be local or static")));
+              ElementsAre(HasSubstr("only one of local, static or kubernetes can stand here")));
+  EXPECT_THAT(faults(kIdentity + kApps + "runtime: {}\n"),
+              ElementsAre(HasSubstr("must be local, static or kubernetes")));
 }
 
 TEST(Loader, refuses_values_out_of_range) {
@@ -386,6 +387,103 @@ TEST(Defaults, run_the_demo_for_who_is_on_this_machine) {
   EXPECT_EQ(to_string(settings->listen.at(0).endpoint), "127.0.0.1:8080");
   EXPECT_EQ(to_string(settings->admin.endpoint), "127.0.0.1:8081");
   EXPECT_EQ(settings->identity.size(), 2U);
+}
+
+const std::string kKubernetes = kIdentity + "runtime: kubernetes\n";
+
+TEST(LoaderKubernetes, reads_every_kind_of_value) {
+  const std::string text = kIdentity + R"(
+runtime: {kubernetes: {namespace: sandboxes, instance: blue, kubeconfig: /k, context: c, force_after: 5s}}
+apps:
+  demo:
+    kubernetes:
+      image: app:1
+      pull: if_not_present
+      command: [/bin/app, "{port}"]
+      ports: {metrics: 9090}
+      secret_env: {TOKEN: keys/token}
+      limits: {memory: 512Mi}
+      tolerations: [{key: pool, value: users, effect: NoSchedule}, {key: gpu}]
+      volumes:
+        home: {path: /home, claim: {size: 2Gi, storage_class: "", keep: false}}
+        tmp: {path: /tmp, empty: {memory: true}}
+      run_as_user: 1000
+      labels: {example.com/team: red}
+      pod:
+        spec:
+          hostNetwork: false
+          terminationGracePeriodSeconds: 7
+          containers:
+            - {name: app, env: [{name: A, value: "7"}, {name: B, value: "true"}, {name: C, value: "${HOME}"}]}
+)";
+  const LoadResult result = load_settings_text(
+      text, "a.yaml", [](const std::string&) { return std::optional<std::string>("/home/of"); });
+  for (const LoadError& fault : result.faults) ADD_FAILURE() << to_string(fault);
+  ASSERT_TRUE(result.settings);
+  const Settings& settings = *result.settings;
+  const auto& runtime = std::get<KubernetesRuntimeSettings>(settings.runtime);
+  EXPECT_EQ(runtime.pods_namespace, "sandboxes");
+  EXPECT_EQ(runtime.instance, "blue");
+  EXPECT_EQ(runtime.force_after, Millis{5'000});
+  const KubernetesAppSettings& app = settings.apps.at(0).kubernetes;
+  EXPECT_EQ(app.image, "app:1");
+  EXPECT_EQ(app.pull, ImagePull::if_not_present);
+  EXPECT_THAT(app.command, ElementsAre("/bin/app", "{port}"));
+  EXPECT_EQ(app.ports.at(0).second, 9090);
+  EXPECT_FALSE(app.tolerations.at(0).exists);
+  EXPECT_TRUE(app.tolerations.at(1).exists);
+  const auto& claim = std::get<ClaimVolume>(app.volumes.at(0).source);
+  EXPECT_EQ(claim.storage_class, "");
+  EXPECT_FALSE(claim.keep);
+  EXPECT_TRUE(std::get<EmptyVolume>(app.volumes.at(1).source).memory);
+  EXPECT_EQ(
+      app.pod,
+      R"({"spec":{"containers":[{"env":[{"name":"A","value":"7"},{"name":"B","value":"true"},)"
+      R"({"name":"C","value":"/home/of"}],"name":"app"}],"hostNetwork":false,"terminationGracePeriodSeconds":7}})");
+}
+
+TEST(LoaderKubernetes, says_what_is_missing_for_the_runtime_that_was_chosen) {
+  EXPECT_THAT(
+      faults(kKubernetes + kApps),
+      ElementsAre(HasSubstr("apps.demo.kubernetes.image: the Kubernetes runtime needs to know what to run")));
+  EXPECT_THAT(faults(kIdentity + "apps: {demo: {kubernetes: {image: x}}}\n"),
+              ElementsAre(HasSubstr("apps.demo.command: the local runtime needs to know what to run")));
+  good(kKubernetes + "apps: {demo: {command: [x], kubernetes: {image: x}}}\n");
+  good(kIdentity + "apps: {demo: {command: [x], kubernetes: {image: x}}}\n");
+}
+
+TEST(LoaderKubernetes, refuses_what_the_api_would_refuse_with_its_line_and_key) {
+  const auto with = [](const std::string& line) {
+    return faults(kKubernetes + "apps:\n  demo:\n    kubernetes:\n      image: x\n      " + line + "\n");
+  };
+  EXPECT_THAT(
+      with("requests: {cpu: lots}"),
+      ElementsAre("a.yaml:7: apps.demo.kubernetes.requests.cpu: \"lots\" is not a quantity, such as 500m, 2, "
+                  "512Mi or 1Gi"));
+  EXPECT_THAT(with("labels: {team: a b}"),
+              ElementsAre(HasSubstr("labels.team: \"a b\" is not a label's value")));
+  EXPECT_THAT(with("labels: {alcove/user: x}"), ElementsAre(HasSubstr("are Alcove's own")));
+  EXPECT_THAT(with("secret_env: {A: token}"), ElementsAre(HasSubstr("is not SECRET/KEY")));
+  EXPECT_THAT(with("command: [x, \"{user}\"]"), ElementsAre(HasSubstr("finds it in ALCOVE_USER")));
+  EXPECT_THAT(with("mount_token: true"), ElementsAre(HasSubstr("needs a service_account")));
+  EXPECT_THAT(with("service_account: No_Name"), ElementsAre(HasSubstr("is not a name of an object")));
+  EXPECT_THAT(with("tolerations: [{effect: Never}]"), ElementsAre(HasSubstr("tolerations[0].effect")));
+  EXPECT_THAT(with("volumes: {a: {path: /a}}"), ElementsAre(HasSubstr("needs one of empty, claim")));
+  EXPECT_THAT(with("volumes: {a: {path: /a, empty: {}, secret: s}}"),
+              ElementsAre(HasSubstr("needs one of empty")));
+  EXPECT_THAT(with("volumes: {a: {path: a, empty: {}}}"), ElementsAre(HasSubstr("is not an absolute path")));
+  EXPECT_THAT(with("volumes: {a: {empty: {}}}"),
+              ElementsAre(HasSubstr("needs the path at which it is mounted")));
+  EXPECT_THAT(with("volumes: {a: {path: /a, empty: {}}, b: {path: /a, empty: {}}}"),
+              ElementsAre(HasSubstr("belongs to the volume a already")));
+  EXPECT_THAT(with("volumes: {a: {path: /a, claim: {size: big}}}"), ElementsAre(HasSubstr("claim.size")));
+  EXPECT_THAT(with("ports: {Web: 1}"), ElementsAre(HasSubstr("is not a name for a port")));
+  EXPECT_THAT(with("pod: [a]"), ElementsAre(HasSubstr("must be a mapping")));
+  EXPECT_THAT(with("pod: {spec: {a: 1, a: 2}}"), ElementsAre(HasSubstr("\"a\" is here a second time")));
+  EXPECT_THAT(with("pod: &a {b: *a, c: *a}"), ElementsAre(HasSubstr("is nested too deeply")));
+  EXPECT_THAT(with("pod: {spec: {a: \"${NOPE}\"}}"), ElementsAre(HasSubstr("${NOPE} is not set")));
+  EXPECT_THAT(faults(kIdentity + kApps + "runtime: {kubernetes: {instance: A_B}}\n"),
+              testing::Contains(HasSubstr("runtime.kubernetes.instance")));
 }
 
 }  // namespace

@@ -69,10 +69,10 @@ class InformerTest : public testing::Test, public InformerSink {
     ASSERT_EQ(api.objects().patch(kIn, name, "application/merge-patch+json", patch.dump()).status, 200);
   }
 
-  void on_list(std::vector<Object> all) override {
+  void on_list(ObjectList all) override {
     ++lists;
     seen.clear();
-    for (const Object& object : all) seen[object.name()] = object.version();
+    for (const Object& object : all.items) seen[object.name()] = object.version();
   }
   void on_change(const WatchEvent& event) override {
     ++changes;

@@ -200,6 +200,32 @@ TEST_F(ProvisionerTest, pod_that_dies_before_it_is_published_does_not_stay_ready
   EXPECT_EQ(record("demo/ada").reason, "exited with code 3");
 }
 
+TEST_F(ProvisionerTest, pod_that_is_being_evicted_is_lost_at_once) {
+  go();
+  ask("demo/ada");
+  ASSERT_TRUE(until([&] { return state("demo/ada") == State::ready; }));
+  runtime.begin_to_die("demo/ada");
+  ASSERT_TRUE(until([&] { return state("demo/ada") == State::absent; }));
+  EXPECT_EQ(record("demo/ada").reason, "is being evicted");
+}
+
+TEST_F(ProvisionerTest, pod_that_a_reaper_elsewhere_is_stopping_is_the_reapers) {
+  go();
+  ask("demo/ada");
+  ASSERT_TRUE(until([&] { return state("demo/ada") == State::ready; }));
+  ASSERT_TRUE(backend->drain(key("demo/ada"), 1, EndCause::deleted));
+  ASSERT_TRUE(backend->begin_stop(key("demo/ada"), 1));
+  ask("demo/ada");  // wants the next generation, which must wait for the end of this one
+  store.away = true;
+  runtime.begin_to_die("demo/ada");
+  ASSERT_TRUE(until([&] { return store.refused > 0; }));
+  store.away = false;
+  const std::size_t calls = store.calls;
+  ASSERT_TRUE(until([&] { return store.calls > calls; }));
+  EXPECT_EQ(state("demo/ada"), State::stopping);
+  EXPECT_EQ(record("demo/ada").generation, 1U);
+}
+
 TEST_F(ProvisionerTest, stop_gives_unfinished_starts_back_to_the_queue) {
   settings->provisioner.claim_lease = Millis{60'000};
   runtime.at_once = false;

@@ -81,6 +81,14 @@ TEST_F(ReconcilerTest, record_whose_pod_is_not_there_is_lost) {
   EXPECT_EQ(metrics->records_lost.get(), 1U);
 }
 
+TEST_F(ReconcilerTest, record_of_a_pod_that_the_list_does_not_have_yet_is_not_lost) {
+  make_ready("demo/ada", "uid-1");
+  runtime.unheard_of = {"uid-1"};
+  round();
+  EXPECT_EQ(state("demo/ada"), State::ready);
+  EXPECT_EQ(metrics->records_lost.get(), 0U);
+}
+
 TEST_F(ReconcilerTest, record_and_pod_that_agree_are_left_alone) {
   make_ready("demo/ada", "uid-1");
   runtime.add_pod("demo/ada", 1, "uid-1");
