@@ -68,18 +68,18 @@ Sleep why_not_wake(const RequestHead& head, const WakeSettings& wake) {
 }
 
 Failure not_woken(Sleep why) {
-  std::string text = "no pod runs, and ";
+  const auto failure = [](const char* text) {
+    return Failure{Side::alcove, Phase::lookup, 424, text, kAskAgain_s};
+  };
   switch (why) {
     case Sleep::prefetch:
-      text += "a prefetch does not start one";
-      break;
+      return failure("no pod runs, and a prefetch does not start one");
     case Sleep::bot:
-      text += "bots and monitors do not start one (wake.bots)";
-      break;
+      return failure("no pod runs, and bots and monitors do not start one (wake.bots)");
     default:
-      text += "a page's background request does not start one: open or reload the page";
+      return failure(
+          "no pod runs, and a page's background request does not start one: open or reload the page");
   }
-  return {Side::alcove, Phase::lookup, 424, std::move(text), kAskAgain_s};
 }
 
 }  // namespace alcove::proxy
