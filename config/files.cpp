@@ -1,5 +1,7 @@
 #include "config/files.hpp"
 
+#include "base/text.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -11,10 +13,14 @@ namespace {
 
 constexpr std::size_t kMostSecret = 64 * 1024;
 
+std::string shown(const std::string& path) {
+  return printable(path, 300);
+}
+
 Error cannot_read(const std::string& path, int code) {
   const std::string why = std::generic_category().message(code);
   const Errc errc = code == ENOENT ? Errc::not_found : code == EACCES ? Errc::denied : Errc::invalid;
-  return {errc, "cannot read " + path + ": " + why};
+  return {errc, "cannot read " + shown(path) + ": " + why};
 }
 
 }  // namespace
@@ -29,7 +35,7 @@ Result<std::string> read_file(const std::string& path, std::size_t most_bytes) {
     if (n == 0) break;
     content.append(block.data(), n);
     if (content.size() > most_bytes)
-      return Error{Errc::invalid, path + " is larger than " + std::to_string(most_bytes) + " bytes"};
+      return Error{Errc::invalid, shown(path) + " is larger than " + std::to_string(most_bytes) + " bytes"};
   }
   if (std::ferror(file.get()) != 0) return cannot_read(path, errno);
   return content;
@@ -42,7 +48,7 @@ Result<std::string> read_secret_file(const std::string& path) {
   auto content = read_file(path, kMostSecret);
   if (!content) return content;
   while (content->ends_with('\n') || content->ends_with('\r')) content->pop_back();
-  if (content->empty()) return Error{Errc::invalid, path + " is empty"};
+  if (content->empty()) return Error{Errc::invalid, shown(path) + " is empty"};
   return content;
 }
 

@@ -7,8 +7,11 @@
 #include "config/schema.hpp"
 #include "config/validate.hpp"
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 
 namespace alcove {
 namespace {
@@ -24,6 +27,34 @@ LoadResult only_fault(LoadError fault) {
 void by_line(std::vector<LoadError>& errors) {
   std::stable_sort(errors.begin(), errors.end(),
                    [](const LoadError& a, const LoadError& b) { return a.line < b.line; });
+}
+
+// Hears where documents begin, and nothing else.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  int line = 0;  // of the last one
+
+ private:
+  void OnDocumentStart(const YAML::Mark& mark) override { line = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+};
+
+// The line of the second document, 0 if there is none. YAML::LoadAll cannot be asked: of some texts ("a" ,:b)
+// yaml-cpp 0.7 makes documents without end, until memory has one.
+int second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  return parser.HandleNextDocument(starts) && parser.HandleNextDocument(starts) ? starts.line : 0;
 }
 
 LoadResult load_document(const YAML::Node& document, const std::string& name, const EnvReader& env) {
@@ -63,13 +94,12 @@ std::optional<std::string> process_env(const std::string& name) {
 LoadResult load_settings_text(const std::string& text, const std::string& name, const EnvReader& env) {
   if (!is_utf8(text)) return only_fault({name, 0, "", "is not a text in UTF-8"});
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1)
-      return only_fault({name, 0, "", "holds several YAML documents (\"---\"), and must hold one"});
-    return load_document(documents.empty() ? YAML::Node() : documents.front(), name, env);
+    if (const int line = second_document(text); line > 0)
+      return only_fault({name, line, "", "a second YAML document begins here, and there must be one"});
+    return load_document(YAML::Load(text), name, env);
   } catch (const YAML::Exception& error) {
     const int line = error.mark.is_null() ? 0 : error.mark.line + 1;
-    return only_fault({name, line, "", "is not YAML: " + error.msg});
+    return only_fault({name, line, "", "is not YAML: " + printable(error.msg, 200)});
   }
 }
 

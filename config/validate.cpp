@@ -277,7 +277,7 @@ void check_apps(const Settings& settings, Reading& reading) {
       if (&other == &app) break;
       if (!app.path.empty() && !other.path.empty() && prefix(app) == prefix(other))
         reading.fault_at(key_of(app) + ".path",
-                         quoted(app.path) + " belongs to the app " + other.name + " already");
+                         quoted(app.path) + " belongs to the app " + printable(other.name, 80) + " already");
     }
   }
 }

@@ -190,7 +190,10 @@ TEST(Loader, says_where_a_file_is_not_yaml) {
   EXPECT_THAT(faults("workers: 1\napps: {a: [\n"), ElementsAre(HasSubstr("is not YAML")));
   EXPECT_THAT(faults("workers: 1\n\tapps: x\n"), ElementsAre(testing::StartsWith("a.yaml:2: is not YAML")));
   EXPECT_THAT(faults("a: \xff\n"), ElementsAre("a.yaml: is not a text in UTF-8"));
-  EXPECT_THAT(faults("a: 1\n---\nb: 1\n"), ElementsAre(HasSubstr("several YAML documents")));
+  EXPECT_THAT(faults("a: 1\n---\nb: 1\n"),
+              ElementsAre("a.yaml:2: a second YAML document begins here, and there must be one"));
+  EXPECT_THAT(faults("\"a\" ,:b\n"), ElementsAre(HasSubstr("a second YAML document begins here")))
+      << "yaml-cpp 0.7 finds no end of documents in this";
   EXPECT_THAT(faults(std::string(100'000, '[')), ElementsAre(HasSubstr("is not YAML")));
   EXPECT_THAT(faults("a: *nowhere\n"), ElementsAre(HasSubstr("is not YAML")));
 }
@@ -352,6 +355,21 @@ TEST(Names, that_cannot_be_used_are_refused) {
         << domain;
   EXPECT_THAT(faults(kIdentity + "apps: {a: {command: [\"a\\0b\"]}}\n"),
               ElementsAre(HasSubstr("without NUL")));
+}
+
+TEST(Names, that_cannot_be_shown_make_no_fault_unreadable) {
+  for (const char* text :
+       {"apps: {\"a\\eb\": {path: /x}}\n", "apps: {\"a\\nb\": {path: /x}, \"c\\0d\": {path: /x}}\n",
+        "apps: {a: \"\\\x01\"}\n",
+        "listen: [{address: '127.0.0.1:1', tls: {certificate: \"/\\e\", key: \"/\\n\"}}]\n"}) {
+    const std::vector<std::string> found = faults(kIdentity + text);
+    EXPECT_THAT(found, testing::Not(IsEmpty()));
+    for (const std::string& fault : found)
+      EXPECT_EQ(fault.find_first_of("\x01\x1b\n"), std::string::npos) << testing::PrintToString(fault);
+  }
+  EXPECT_THAT(faults(kIdentity + "apps: {\"a\\eb\": {}}\n"),
+              ElementsAre(HasSubstr("is not a name for an app")))
+      << "that it has no command follows from it";
 }
 
 TEST(Tls, files_are_looked_at) {
