@@ -20,10 +20,10 @@ std::string_view name_of_host(std::string_view host) {
 bool is_loopback_host(std::string_view host) {
   std::string_view name = name_of_host(host);
   if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.find('\0') != std::string_view::npos) return false;  // make_address would stop there
   constexpr std::string_view kLocal = ".localhost";
   if (iequals(name, kLocal.substr(1))) return true;
   if (name.size() > kLocal.size() && iequals(name.substr(name.size() - kLocal.size()), kLocal)) return true;
-  if (name.find('\0') != std::string_view::npos) return false;  // make_address would stop there
   boost::system::error_code bad;
   const auto address = boost::asio::ip::make_address(std::string(name), bad);
   return !bad && address.is_loopback();
