@@ -47,6 +47,9 @@ const HeadField* find_by_id(const std::vector<HeadField>& fields, http::field id
   return nullptr;
 }
 
+// Each name that Connection lists is looked for among all fields: thousands would be milliseconds of work.
+constexpr unsigned kMostConnectionOptions = 64;
+
 // What both kinds of message collect while Beast walks through the fields.
 struct Collected {
   std::vector<HeadField>* fields = nullptr;
@@ -57,6 +60,7 @@ struct Collected {
   std::string_view coding;
   std::optional<std::uint64_t> length;
   bool bad_length = false;
+  unsigned connection_options = 0;
   bool close = false;
   bool keep_alive = false;
   bool upgrade = false;
@@ -80,6 +84,7 @@ struct Collected {
         break;
       case http::field::connection:
         for_each_token(value, [this](std::string_view token) {
+          ++connection_options;
           close |= iequals(token, "close");
           keep_alive |= iequals(token, "keep-alive");
           upgrade |= iequals(token, "upgrade");
@@ -322,6 +327,8 @@ std::optional<Failure> parse_request_head(std::string_view data, const HeadLimit
   head.target = parser.target;
   head.http11 = parser.version == 11;
   head.keep_alive = seen.keeps_alive(head.http11);
+  if (seen.connection_options > kMostConnectionOptions)
+    return bad_request("Connection names more than " + std::to_string(kMostConnectionOptions) + " fields");
   if (head.verb == http::verb::connect) return bad_request("CONNECT is not offered", 405);
   if (auto failure = place_request(head)) return failure;
   if (auto failure = frame_request(seen, head.http11, head.body)) return failure;
@@ -380,6 +387,9 @@ std::optional<Failure> parse_response_head(std::string_view data, const HeadLimi
   head.websocket = head.status == 101 && seen.upgrade && seen.upgrade_websocket;
   head.content_length.reset();
   head.body = {};
+  if (seen.connection_options > kMostConnectionOptions)
+    return bad_response("the pod's answer names more than " + std::to_string(kMostConnectionOptions) +
+                        " fields in Connection");
   if (head.status < 100 || head.status > 599)
     return bad_response("the pod's answer has status " + std::to_string(head.status));
   if (seen.bad_length || seen.lengths > 1)

@@ -27,7 +27,10 @@ void Resolver::suspect(const CachedRoute& route) {
 
 // Pushes only ever take routes away; new ones come with the store's answers (hold.hpp says why).
 void Resolver::on_transition(const Transition& transition) {
-  if (transition.state == State::ready) {
+  // A route of this generation was ready when it was learnt: a push of what comes before that is only late.
+  const bool begins = transition.state == State::pending || transition.state == State::starting ||
+                      transition.state == State::ready;
+  if (begins) {
     if (transition.generation > 0) routes_.drop(transition.key, transition.generation - 1);
   } else if (const RoutePtr dropped = routes_.drop(transition.key, transition.generation);
              dropped != nullptr && transition.state == State::draining &&

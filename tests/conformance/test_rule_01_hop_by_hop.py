@@ -57,6 +57,19 @@ def test_rule_01_connection_cannot_name_away_who_asks(wire):
     assert seen.get("X-Alcove-User") == wire.user and seen.get("X-Request-ID") and answer.status == 200
 
 
+def test_rule_01_connection_may_name_many_fields_but_not_thousands(wire):
+    """Each is looked for among all fields of the head."""
+    names = ", ".join(f"X-{i}" for i in range(64))
+    seen, answer = wire.ask("GET / HTTP/1.1", f"Connection: {names}", "X-63: gone", "X-64: stays")
+    assert seen.get("X-63") is None and seen.get("X-64") == "stays" and answer.status == 200
+    for fields in ([f"Connection: {names}, X-64"], ["Connection: " + "a," * 15_000], [f"Connection: {names}"] * 2):
+        assert wire.refused(wire.raw("GET / HTTP/1.1", *fields)).status == 400 and wire.pod.untouched()
+    client, link = wire.send("GET / HTTP/1.1")
+    link.read_request()
+    link.send(f"HTTP/1.1 200 OK\r\nConnection: {names}, X-64\r\nContent-Length: 0\r\n\r\n".encode())
+    assert client.read_response().status == 502
+
+
 ANSWERED = {
     "keep_alive": ["Keep-Alive: timeout=5, max=100"],
     "proxy_connection": ["Proxy-Connection: close"],

@@ -49,6 +49,21 @@ def test_rule_13_a_connection_that_the_pod_has_ended_is_not_used_again(wire, lin
     link.close()
 
 
+def test_rule_13_the_first_connection_of_a_session_is_used_again(wire):
+    """Pushes of the session's start arrive late: they must not take away the route of the pod that is ready by now."""
+    for _ in range(20):
+        one = wire.other_user()
+        client, first = one.send("GET /1 HTTP/1.1")
+        first.read_request()
+        first.answer()
+        assert client.read_response().status == 200
+        _, second = one.send("GET /2 HTTP/1.1", client=client)
+        assert second is first
+        second.read_request()
+        second.answer()
+        assert client.read_response().status == 200
+
+
 def test_rule_13_a_pod_that_says_close_is_not_used_again(wire):
     link = wire.ready()
     client, same = wire.send("GET / HTTP/1.1")

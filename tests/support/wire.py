@@ -152,16 +152,8 @@ class Wire:
         return seen, client.read_response(line.split(" ")[0])
 
     def ready(self) -> Link:
-        """Makes the session ready and answers with its pooled connection, which is idle. The route of a session that has
-        just become ready can be dropped once by a late push, and its connection with it: so until one is used twice."""
+        """Makes the session ready and answers with its pooled connection, which is idle."""
         client, link = self.send("GET /warm-up HTTP/1.1")
-        before = None
-        while link is not before:
-            link.read_request()
-            link.answer()
-            assert client.read_response().status == 200
-            before = link
-            _, link = self.send("GET /warm-up HTTP/1.1", client=client)
         link.read_request()
         link.answer()
         assert client.read_response().status == 200
