@@ -148,12 +148,12 @@ def row(request):
     def write(fault: str, during: str, *loads, least: int = 100, **more):
         rows = [load.row() for load in loads]
         whole = {key: sum(r[key] for r in rows) for key in ("users", "sent", "right", "clear", "own", "lost", "wrong")}
-        recover = [r["recover_s"] for r in rows]
+        recover = [r["recover_s"] for r, load in zip(rows, loads) if load.fault_began]
         errors: dict[str, int] = {}
         for r in rows:
             for what, count in r["errors"].items():
                 errors[what] = errors.get(what, 0) + count
-        whole.update(fault=fault, during=during, recover_s=None if None in recover else round(max(recover), 2),
+        whole.update(fault=fault, during=during, recover_s=None if None in recover or not recover else round(max(recover), 2),
                      errors=errors, test=request.node.nodeid.split("::", 1)[-1], group=request.node.path.stem,
                      binary=BIN.parent.name, soak=SOAK, at=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), **more)
         directory = ROOT / "build" / "reports" / "faults"

@@ -96,7 +96,7 @@ class Alcove:
         self.write_config()
         key, _, value = self.mark.partition("=")
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.directory), "LC_ALL": "C.UTF-8",
-                       "ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0:exitcode=99",
+                       "ASAN_OPTIONS": "verify_asan_link_order=0:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99",
                        "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=99",
                        "TSAN_OPTIONS": "exitcode=99:second_deadlock_stack=1",
                        key: value, **self.environment}

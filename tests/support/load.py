@@ -77,7 +77,7 @@ class Load:
                  pods_die: bool = False, prefix: str = "user", seed: int = 1, kinds: str = "ggggppsc",
                  lines: int = 1, away: float = 0.0, drifters: int = 0):
         """`gateways`: Alcove objects. `pods_die`: the fault kills pods, so that a request under way may be told 502.
-        `kinds`: g GET, p POST, s a slow answer, c a chunked one. `lines`: requests of a user at once. `drifters` of the
+        `kinds`: g GET, p POST, s a slow answer, c a chunked one, n none ever. `lines`: requests of a user at once. `drifters` of the
         users stay away for up to `away` seconds between two requests, so that they meet evictions."""
         self.gateways = gateways
         self.lines = lines
@@ -216,7 +216,8 @@ class Load:
             target = f"/sleep?ms=120&id={mark}"
         elif kind == "c":
             target = f"/stream?chunks=3&size=2000&ms=20&id={mark}"
-        kills = line.gateway.kills
+        elif kind == "n":
+            target = f"/never?id={mark}"
         sent = time.monotonic()
 
         def ended(verdict: str, what: str = "", pod=None) -> Answer:
@@ -226,7 +227,7 @@ class Load:
             response = await asyncio.wait_for(line.exchange(method, target, user, body), WAITS_S)
         except (http1.Broken, OSError, asyncio.IncompleteReadError) as error:
             gateway = line.gateway
-            if gateway.kills != kills or gateway.down:
+            if gateway.kills != line.kills or gateway.down:
                 return ended("own", "its gateway was killed")
             if self.pods_die and line.answering:
                 return ended("own", "its pod was killed in the middle of an answer")
@@ -278,6 +279,7 @@ class Line:
 
     def __init__(self, gateway):
         self.gateway = gateway
+        self.kills = gateway.kills  # when it was opened
         self.reader: asyncio.StreamReader | None = None
         self.writer: asyncio.StreamWriter | None = None
         self.done = False

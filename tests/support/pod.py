@@ -1,6 +1,7 @@
 """The test pod: a strict little HTTP/1.1 server that tells what reached it. Standard library only, quick to start.
 
     pod.py ADDRESS PORT [--gate FIFO] [--start-delay SECONDS] [--fail REASON] [--ignore-sigterm] [--child]
+                    [--refuse-for SECONDS]
 
   any path            JSON: method, target, headers as they came, SHA-256 and length of the body, and who answers
   /sleep?ms=N         the same, N milliseconds later
@@ -12,8 +13,10 @@
   /close              closes without an answer
   /half               closes in the middle of a body
   /crash              the whole process exits with 3
+  /never              no answer, ever
   WebSocket           on any path: says back what it is told; tells pings apart
 
+With --refuse-for it refuses connections for so long after the first one (which found it ready).
 With --gate it listens only after somebody has written to the FIFO: tests hold a start for as long as they like.
 """
 
@@ -190,6 +193,8 @@ def answer(connection):
     print(f"{method} {target} request {count}", flush=True)
     if path == "/sleep":
         time.sleep(number("ms", 100) / 1000)
+    if path == "/never":
+        connection.more()
     if path == "/crash":
         os._exit(3)
     if path == "/close":
@@ -247,6 +252,14 @@ def serve(sock, number):
         sock.close()
 
 
+def listen(arguments):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((arguments.address, arguments.port))
+    listener.listen(512)
+    return listener
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
@@ -256,6 +269,7 @@ def main():
     parser.add_argument("--fail")
     parser.add_argument("--ignore-sigterm", action="store_true")
     parser.add_argument("--child", action="store_true", help="start a child that ignores SIGTERM in a session of its own")
+    parser.add_argument("--refuse-for", type=float, default=0)
     arguments = parser.parse_args()
     if arguments.ignore_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -270,10 +284,13 @@ def main():
     if arguments.gate:
         with open(arguments.gate, "rb", buffering=0) as gate:
             gate.read(1)
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((arguments.address, arguments.port))
-    listener.listen(512)
+    listener = listen(arguments)
+    if arguments.refuse_for:
+        probe, _ = listener.accept()
+        listener.close()
+        probe.close()
+        time.sleep(arguments.refuse_for)
+        listener = listen(arguments)
     STATE.listening_at = time.monotonic()
     print(f"pod listens on {arguments.address}:{arguments.port}", flush=True)
     while True:
