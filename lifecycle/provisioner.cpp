@@ -73,9 +73,9 @@ Awaitable<void> Provisioner::run() {
   tasks_.spawn(renew_claims());
   while (!stopping_) {
     if (reserve_) reserve_ = !co_await reserve_held();
-    if (!reserve_ && !stopping_) co_await claim_all();
+    if (may_claim()) co_await claim_all();
     if (stopping_) break;
-    if (!look_ || reserve_) co_await wake_.wait_until(SteadyClock::now() + kLookAnyway);
+    if (!look_ || !may_claim()) co_await wake_.wait_until(SteadyClock::now() + kLookAnyway);
   }
   store_.unsubscribe(this);
   co_await tasks_.all_done();
@@ -139,8 +139,20 @@ void Provisioner::on_transition(const Transition& transition) {
   }
 }
 
+void Provisioner::wait_for_reconciler() {
+  has_reconciler_ = true;
+  unreconciled_ = true;
+}
+
+void Provisioner::reconciled() {
+  unreconciled_ = false;
+  look_ = true;
+  wake_.notify();
+}
+
 void Provisioner::on_gap() {
   reserve_ = true;
+  unreconciled_ = has_reconciler_;
   look_ = true;
   wake_.notify();
 }
@@ -164,7 +176,7 @@ Awaitable<bool> Provisioner::reserve_held() {
 
 Awaitable<void> Provisioner::claim_all() {
   look_ = false;
-  while (!stopping_ && starts_.size() < settings_->provisioner.starts_at_once) {
+  while (may_claim() && starts_.size() < settings_->provisioner.starts_at_once) {
     ClaimRequest request;
     request.provisioner = id_;
     request.max_in_progress = settings_->provisioner.starts_at_once;

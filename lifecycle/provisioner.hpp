@@ -40,6 +40,12 @@ class Provisioner : public Subscriber {
   // are gone, so that gateways and other provisioners need not find out. Calls Runtime::shut_down.
   Awaitable<void> hand_back();
 
+  // For the reconciler: from the first call on no start is claimed between a gap in the pushes and the round
+  // that follows it. A store that was emptied meanwhile gets its records back from the pods first; else who
+  // comes in that moment would get a second pod.
+  void wait_for_reconciler();
+  void reconciled();
+
   bool starting(const SessionKey& key) const { return starts_.contains(key); }
   std::size_t starts_in_progress() const { return starts_.size(); }
   const std::string& id() const { return id_; }
@@ -57,6 +63,7 @@ class Provisioner : public Subscriber {
   };
   using StartPtr = std::shared_ptr<Start>;
 
+  bool may_claim() const { return !reserve_ && !unreconciled_ && !stopping_; }
   Awaitable<bool> reserve_held();
   Awaitable<void> claim_all();
   Awaitable<void> renew_claims();
@@ -81,6 +88,8 @@ class Provisioner : public Subscriber {
   std::unordered_map<SessionKey, StartPtr> starts_;
   bool look_ = true;     // something may be queued
   bool reserve_ = true;  // Runtime::adopted must hear of the pods of the store before the next claim
+  bool has_reconciler_ = false;
+  bool unreconciled_ = false;  // a round of the reconciler must come before the next claim
   bool stopping_ = false;
 };
 

@@ -22,9 +22,11 @@ bool served(State state) {
 
 PodVerdict judge(const Pod& pod, const Session& record) {
   if (record.generation > pod.name.generation) return PodVerdict::outlived;
-  const bool lost_record = record.state == State::absent && record.generation < pod.name.generation;
-  if (lost_record) return pod.ready ? PodVerdict::adopt : PodVerdict::orphan;
-  if (record.generation < pod.name.generation) return PodVerdict::orphan;
+  if (record.generation < pod.name.generation) {
+    // Its record was lost. Another pod that serves already is not taken away again.
+    return pod.ready && !served(record.state) && record.state != State::stopping ? PodVerdict::adopt
+                                                                                 : PodVerdict::orphan;
+  }
   switch (record.state) {
     case State::pending:
     case State::starting:
@@ -42,7 +44,7 @@ PodVerdict judge(const Pod& pod, const Session& record) {
   return PodVerdict::fine;
 }
 
-Reconciler::Reconciler(Executor executor, Store& store, Runtime& runtime, const Provisioner& provisioner,
+Reconciler::Reconciler(Executor executor, Store& store, Runtime& runtime, Provisioner& provisioner,
                        SettingsPtr settings, std::shared_ptr<LifecycleMetrics> metrics)
     : store_(store),
       runtime_(runtime),
@@ -55,11 +57,13 @@ Reconciler::~Reconciler() = default;
 
 Awaitable<void> Reconciler::run() {
   store_.subscribe(this);
+  provisioner_.wait_for_reconciler();
   while (!stopping_) {
     again_ = false;
     const Result<void> done = co_await round();
     if (stopping_) break;
     if (again_) continue;
+    if (done) provisioner_.reconciled();
     Millis rest = kInterval;
     if (!done) {
       rest = kTryAgain;

@@ -1,8 +1,9 @@
 // Reconciler: compares the pods that the runtime has with the records that the store has, at start, after a
 // gap in the pushes, and every kInterval, and repairs what a crash or a wiped store left apart. Part of the
 // provisioner role. Called by: alcove/ (run, stop, reload), the store's pushes (gaps). Calls: store, runtime,
-// provisioner (starting). Thread: the control thread, like the provisioner whose starts it must not judge.
-// Fails: never by itself; a round that cannot ask the store is given up and tried again a second later.
+// provisioner (starting, reconciled). Thread: the control thread, like the provisioner whose starts it must
+// not judge. Fails: never by itself; a round that cannot ask the store is given up and tried again a second
+// later.
 //
 // What it may judge:
 //   - A session whose start is in progress here is left alone: its pod is neither an orphan nor lost.
@@ -31,7 +32,7 @@ namespace alcove {
 // What one pod of the runtime is, given its record. Pure.
 enum class PodVerdict : std::uint8_t {
   fine,     // its record knows it, or a start of it is under way
-  adopt,    // ready, and its record was lost
+  adopt,    // ready, and its record was lost, or begun anew since
   orphan,   // no record will ever know it: removed after the grace
   outlived  // its session has a newer pod: removed at once
 };
@@ -41,7 +42,7 @@ class Reconciler : public Subscriber {
  public:
   static constexpr Millis kInterval{30'000};
 
-  Reconciler(Executor executor, Store& store, Runtime& runtime, const Provisioner& provisioner,
+  Reconciler(Executor executor, Store& store, Runtime& runtime, Provisioner& provisioner,
              SettingsPtr settings, std::shared_ptr<LifecycleMetrics> metrics);
   ~Reconciler() override;
 
@@ -62,7 +63,7 @@ class Reconciler : public Subscriber {
 
   Store& store_;
   Runtime& runtime_;
-  const Provisioner& provisioner_;
+  Provisioner& provisioner_;
   SettingsPtr settings_;
   std::shared_ptr<LifecycleMetrics> metrics_;
   Event wake_;

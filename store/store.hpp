@@ -120,8 +120,8 @@ class Store {
   // gone().
   virtual Awaitable<Result<Session>> lost(SessionKey key, Generation generation, std::string pod_uid,
                                           std::string reason) = 0;
-  // A running pod whose record is missing (wiped store): absent -> ready with the pod's generation. stale if
-  // there is a record of another state or generation: then the pod is an orphan.
+  // A running pod whose record was lost (wiped store), or was begun anew since and has no pod that serves:
+  // -> ready with the pod's generation. stale if the record knows better: then the pod is an orphan.
   virtual Awaitable<Result<Session>> adopt(Session session) = 0;
 
   // --- reaper ---

@@ -259,8 +259,14 @@ Result<void> adopt(Record& r, const Session& pod, WallTime now) {
   Session& s = r.session;
   if (auto checked = check_word("the pod's UID", pod.pod_uid); !checked) return checked;
   if (s.state == State::ready && s.generation == pod.generation && s.pod_uid == pod.pod_uid) return {};
-  // A record that remembers this generation or a later one knows that this pod was meant to end.
-  if (s.state != State::absent || s.generation >= pod.generation) return stale(s, pod.generation);
+  // Generations only grow: a record of an earlier one was begun anew by somebody who came before the pod was
+  // found again. One that remembers this generation or a later one knows that this pod was meant to end.
+  const bool behind = s.generation < pod.generation &&
+                      (s.state == State::absent || s.state == State::failed || s.state == State::starting);
+  const bool unstarted = s.state == State::pending && s.generation <= pod.generation;
+  if (!behind && !unstarted) return stale(s, pod.generation);
+  s.wanted = false;
+  s.retry_at = {};
   s.app = pod.app;
   s.user = pod.user;
   s.policy = pod.policy;

@@ -311,9 +311,47 @@ TEST_P(StoreLife, adopt_is_refused_where_a_record_knows_better) {
   pod.endpoint = endpoint();
   pod.pod_uid = "uid-1";
   acquire("notebook/ada");
-  EXPECT_EQ(refusal(store->adopt(pod)), Errc::stale) << "pending";
   get(store->drain(pod.key, 1, EndCause::deleted));
   EXPECT_EQ(refusal(store->adopt(pod)), Errc::stale) << "absent, but it remembers that this pod was ended";
+  make_ready("notebook/bob");
+  acquire("notebook/ada");
+  EXPECT_EQ(refusal(store->adopt(pod)), Errc::stale) << "pending, in a later generation";
+  pod.key = key_of("notebook/bob");
+  pod.generation = 9;
+  EXPECT_EQ(refusal(store->adopt(pod)), Errc::stale) << "another pod serves";
+}
+
+TEST_P(StoreLife, adopt_takes_the_place_of_a_start_that_began_before_the_pod_was_found) {
+  Session pod;
+  pod.generation = 3;
+  pod.endpoint = endpoint();
+  pod.pod_uid = "uid-3";
+  for (const std::string name : {"pending", "starting", "failed"}) {
+    pod.key = key_of("notebook/" + name);
+    acquire(pod.key.text());
+    if (name != "pending") {
+      ASSERT_TRUE(claim());
+    }
+    if (name == "failed") get(store->publish_failed(pod.key, 1, "no room", Millis{60'000}));
+    const Session adopted = get(store->adopt(pod));
+    EXPECT_EQ(adopted.state, State::ready) << name;
+    EXPECT_EQ(adopted.generation, 3U) << name;
+    EXPECT_EQ(adopted.retry_at, WallTime{}) << name;
+    EXPECT_FALSE(claim()) << "nothing is queued any more: " << name;
+    EXPECT_EQ(refusal(store->publish_ready(pod.key, 1, endpoint(), "uid-1")), Errc::stale) << name;
+    EXPECT_EQ(acquire(pod.key.text()).pod_uid, "uid-3") << name;
+  }
+}
+
+TEST_P(StoreLife, adopt_takes_the_place_of_a_queued_start_of_the_same_generation) {
+  Session pod;
+  pod.key = key_of("notebook/ada");
+  pod.generation = 1;
+  pod.endpoint = endpoint();
+  pod.pod_uid = "uid-1";
+  acquire("notebook/ada");
+  EXPECT_EQ(get(store->adopt(pod)).state, State::ready);
+  EXPECT_FALSE(claim()) << "nothing is queued any more";
 }
 
 TEST_P(StoreLife, pinned_session_never_gets_idle_until_unpinned) {

@@ -44,6 +44,13 @@ TEST(Judge, ready_pod_without_any_memory_of_it_is_adopted_and_an_unready_one_is_
   EXPECT_EQ(judge(pod_of(3, "a", false), record_of(State::absent, 0)), PodVerdict::orphan);
 }
 
+TEST(Judge, ready_pod_whose_record_was_begun_anew_is_adopted_unless_another_serves) {
+  for (const State state : {State::pending, State::starting, State::failed})
+    EXPECT_EQ(judge(pod_of(3, "a"), record_of(state, 1)), PodVerdict::adopt);
+  for (const State state : {State::ready, State::draining, State::stopping})
+    EXPECT_EQ(judge(pod_of(3, "a"), record_of(state, 1, "b")), PodVerdict::orphan);
+}
+
 TEST(Judge, pod_that_was_meant_to_end_is_an_orphan) {
   EXPECT_EQ(judge(pod_of(3, "a"), record_of(State::absent, 3)), PodVerdict::orphan);
   EXPECT_EQ(judge(pod_of(3, "a"), record_of(State::failed, 3)), PodVerdict::orphan);
@@ -190,6 +197,22 @@ TEST_F(ReconcilerTest, gap_brings_the_next_round_forward) {
   EXPECT_TRUE(until([&] { return state("demo/ada") == State::absent; }, Millis{2'000}));
   reconciler.stop();
   EXPECT_TRUE(until([&] { return ended; }));
+}
+
+TEST_F(ReconcilerTest, who_comes_to_an_emptied_store_gets_the_pod_that_runs_and_no_second_one) {
+  runtime.add_pod("demo/ada", 3, "uid-3");
+  ask("demo/ada");  // generation 1, queued before anybody has looked
+  int ended = 0;
+  const auto count = [&](const std::exception_ptr&) { ++ended; };
+  asio::co_spawn(context.get_executor(), reconciler.run(), count);
+  asio::co_spawn(context.get_executor(), provisioner.run(), count);
+  EXPECT_TRUE(until([&] { return state("demo/ada") == State::ready; }));
+  EXPECT_EQ(record("demo/ada").generation, 3U);
+  EXPECT_EQ(record("demo/ada").pod_uid, "uid-3");
+  EXPECT_EQ(runtime.started, 0U);
+  reconciler.stop();
+  provisioner.stop();
+  EXPECT_TRUE(until([&] { return ended == 2; }));
 }
 
 }  // namespace
