@@ -1,5 +1,6 @@
 // What does a head cost: finding its end, parsing, rewriting? Of a browser's request (20 fields, cookies) and
 // of a short one, and of an answer. Not measured: reading and writing sockets, identity, route.
+#include "bench/micro/fixed.hpp"
 #include "proxy/head.hpp"
 #include "proxy/head_rules.hpp"
 
@@ -75,8 +76,8 @@ void answer(benchmark::State& state) {
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kAnswer.size()));
 }
 
-BENCHMARK_CAPTURE(request, of_curl, kShort);
-BENCHMARK_CAPTURE(request, of_a_browser, kBrowser);
-BENCHMARK(answer);
+BENCHMARK_CAPTURE(request, of_curl, kShort)->Apply(alcove::bench::fixed);
+BENCHMARK_CAPTURE(request, of_a_browser, kBrowser)->Apply(alcove::bench::fixed);
+BENCHMARK(answer)->Apply(alcove::bench::fixed);
 
 }  // namespace

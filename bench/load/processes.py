@@ -1,0 +1,129 @@
+"""Starting and stopping what a comparison needs. A Stage owns a folder and every process that was started on it, and
+ends them all, by pid, however the comparison ends.
+
+Two cores: the proxy under test has one of them, whatever gives it work has the other.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "bench"
+PROXY, LOAD, ANY = "0", "1", "0,1"
+
+
+def free_port() -> int:
+    """Below the range that outgoing connections take their ports from."""
+    for _ in range(1000):
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        return port
+    raise RuntimeError("no free port")
+
+
+class Process:
+    def __init__(self, popen: subprocess.Popen, log: pathlib.Path):
+        self.popen = popen
+        self.pid = popen.pid
+        self.log = log
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
+
+    def wait_line(self, line: str, timeout: float = 60, count: int = 1):
+        """Until its output has `count` lines that begin so."""
+        deadline = time.monotonic() + timeout
+        while sum(text.startswith(line) for text in self.log.read_text(errors="replace").splitlines()) < count:
+            if self.popen.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.popen.args}: no line \"{line}\"\n{self.tail()}")
+            time.sleep(0.002)
+
+    def wait_port(self, port: int, address: str = "127.0.0.1", timeout: float = 60):
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                socket.create_connection((address, port), 1).close()
+                return
+            except OSError:
+                if self.popen.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.popen.args}: nothing listens on {address}:{port}\n{self.tail()}") from None
+                time.sleep(0.02)
+
+    def end(self, timeout: float = 60) -> int | None:
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+            try:
+                self.popen.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait(timeout)
+        return self.popen.returncode
+
+
+class Stage:
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="alcove-bench-"))
+        self.folder.chmod(0o755)
+        self.processes: list[Process] = []
+        self.commands: dict[str, None] = {}  # in the order of their first use, for the report
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, kind, *_):
+        for process in reversed(self.processes):
+            process.end()
+        if kind is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, name: str, text: str) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def start(self, name: str, command: list, core: str, environment: dict | None = None, **keys) -> Process:
+        log = self.folder / f"{name}-{len(self.processes)}.log"
+        command = ["taskset", "-c", core, *map(str, command)]
+        with open(log, "wb") as out:
+            popen = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder,
+                                     env={**os.environ, **(environment or {})}, **{"stdin": subprocess.DEVNULL, **keys})
+        self.processes.append(Process(popen, log))
+        return self.processes[-1]
+
+    def end(self, process: Process):
+        """Sooner than the stage."""
+        process.end()
+        self.processes.remove(process)
+
+    def run(self, command: list, core: str, timeout: float) -> str:
+        """To its end; its output."""
+        command = list(map(str, command))
+        self.note(command)
+        done = subprocess.run(["taskset", "-c", core, *command], capture_output=True, text=True, timeout=timeout,
+                              cwd=self.folder)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done.stdout
+
+    def note(self, command: list[str]):
+        """Ports and paths of this one run say nothing."""
+        words = [pathlib.Path(word).name if word.startswith("/") else word for word in command]
+        for i, word in enumerate(words):
+            if i and words[i - 1] in ("--port", "--redis"):
+                words[i] = "PORT"
+            elif "://127.0.0.1:" in word:
+                words[i] = word.split("127.0.0.1:")[0] + "127.0.0.1:PORT" + "/" * word.endswith("/")
+        self.commands[" ".join(words)] = None
