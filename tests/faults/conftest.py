@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.alcove import BIN, ROOT, Alcove  # noqa: E402
 from support.faulty_link import FaultyLink  # noqa: E402
+from support.gate import Gate  # noqa: E402
 from support.house import House  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
@@ -166,3 +167,8 @@ def row(request):
         assert whole["right"] >= least, f"too little load: {whole}"
 
     return write
+
+
+@pytest.fixture
+def gate(place) -> Gate:
+    return Gate(place)
