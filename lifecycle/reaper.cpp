@@ -20,16 +20,16 @@ std::string who(const Session& session) {
   return fmt::format("session {} generation {}", session.key.text(), session.generation);
 }
 
-// Text of an error that is no ordinary outcome of a race; empty for those that are.
-std::string_view strange(const Error& error) {
+// No ordinary outcome of a race.
+bool strange(const Error& error) {
   switch (error.code) {
     case Errc::stale:
     case Errc::busy:
     case Errc::not_found:
     case Errc::cancelled:
-      return {};
+      return false;
     default:
-      return error.text;
+      return true;
   }
 }
 
@@ -100,8 +100,8 @@ void Reaper::on_gap() {
 Awaitable<bool> Reaper::look() {
   const Result<std::vector<Due>> due = co_await store_.due(kDuePage);
   if (!due) {
-    if (const std::string_view text = strange(due.error()); !text.empty())
-      spdlog::debug("the store cannot say which sessions are due: {}", text);
+    if (strange(due.error()))
+      spdlog::debug("the store cannot say which sessions are due: {}", due.error().text);
     co_return false;
   }
   bool fresh = false;
@@ -168,8 +168,8 @@ Awaitable<void> Reaper::drain(Session session, EndCause cause) {
   if (drained) {
     spdlog::info("{}: draining ({}), last activity: {}", who(session), name_of(cause),
                  session.activity.empty() ? "none" : session.activity);
-  } else if (const std::string_view text = strange(drained.error()); !text.empty()) {
-    spdlog::warn("{}: could not be drained: {}", who(session), text);
+  } else if (strange(drained.error())) {
+    spdlog::warn("{}: could not be drained: {}", who(session), drained.error().text);
   }
 }
 
@@ -183,8 +183,8 @@ Awaitable<void> Reaper::end_drained(Session session) {
       co_await end_pod(session);
     } else if (begun.error().code == Errc::busy) {
       spdlog::debug("{}: not stopped yet: {}", who(session), begun.error().text);
-    } else if (const std::string_view text = strange(begun.error()); !text.empty()) {
-      spdlog::warn("{}: could not be stopped: {}", who(session), text);
+    } else if (strange(begun.error())) {
+      spdlog::warn("{}: could not be stopped: {}", who(session), begun.error().text);
     }
   }
   free_slot();
