@@ -14,12 +14,13 @@ import time
 import pytest
 
 from support import http1
-from support.alcove import app
+from support.alcove import BIN, app
 
 SCOPES = {"big": 0.7, "small-a": 0.1, "small-b": 0.1, "small-c": 0.1}
 START_MS = 300
 HOT, PAUSE_S = 20, 0.1  # about 200 requests a second
 MEASURED = 300
+SANITIZED = BIN.parent.name in ("asan", "tsan")  # their allocators keep what was freed
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ class Counted:
 
 
 def test_a_herd_is_served_in_turn_and_hot_users_hardly_notice(make, plain_redis, light_pod, soak, row):
-    users, within = (2000, 10.0) if soak else (300, 3.0)
+    users, within = (2000, 10.0) if soak else (150, 1.5)
     apps = {scope: light_app(light_pod, hold_timeout="4m", idle_timeout="20m") for scope in SCOPES}
     keys = {"apps": {**apps, "hot": light_app(light_pod)}, "workers": 1, "log": {"access": False},
             "provisioner": {"starts_at_once": 20},
@@ -187,7 +188,7 @@ def test_a_herd_is_served_in_turn_and_hot_users_hardly_notice(make, plain_redis,
     assert places and all(p[-1] <= p[0] for p in places), [p for p in places if p[-1] > p[0]]
     assert all(waits[scope] < 0.8 * waits["big"] for scope in SCOPES if scope != "big"), waits
     assert during <= 2 * without, (during, without)
-    assert grown_kb < 50_000 + 60 * users, grown_kb
+    assert SANITIZED or grown_kb < 20_000 + 60 * users, grown_kb
 
 
 def test_past_the_hold_cap_one_is_told_at_once_and_memory_stays_bounded(make, plain_redis, gate, light_pod, row):
@@ -214,6 +215,6 @@ def test_past_the_hold_cap_one_is_told_at_once_and_memory_stays_bounded(make, pl
     assert len(refused) == users - cap
     assert all(t["status"] == 503 and t["retry_after"] and '"holds"' in t["text"] for t in refused), refused[0]
     assert max(t["done"] - t["began"] for t in refused) < 20
-    assert grown_kb < 100_000, grown_kb
+    assert SANITIZED or grown_kb < 20_000, grown_kb
     row(f"{users} requests for pods at once with limits.holds {cap}: the others are told 503 with Retry-After",
         f"{users} users, memory +{grown_kb // 1024} MiB at the most", Counted(refused), least=0)

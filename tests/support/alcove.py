@@ -186,11 +186,10 @@ class Alcove:
         """Ends it, if it has not ended, and judges its exit code and what it wrote."""
         if self.process is None:
             return
-        if not self.killed:
-            code = self.stop()
-            assert code == 0, f"alcove {self.role} ended with {code}\n{self.log[-8000:]}"
-        reports = [line for line in self.lines if any(r in line for r in REPORTS)]
-        assert not reports, "sanitizer or crash report:\n" + self.log[-20000:]
+        code = 0 if self.killed else self.stop()
+        first = next((i for i, line in enumerate(self.lines) if any(r in line for r in REPORTS)), None)
+        assert first is None, "sanitizer or crash report:\n" + "\n".join(l[:400] for l in self.lines[first:first + 120])
+        assert code == 0, f"alcove {self.role} ended with {code}\n{self.log[-8000:]}"
 
     def check_nothing_left(self):
         """Once all processes that share the state directory have ended."""
