@@ -11,14 +11,21 @@ namespace {
 
 constexpr std::size_t kMostForeignText = 200;  // of an answer that is not the API's
 
-ApiReason reason_from(int status, std::string_view word) {
+// Admission that cannot look something up because etcd is away "forbids" the object, in etcd's words. That
+// passes.
+bool tells_of_the_store(std::string_view message) {
+  return message.find("rpc error: code = ") != std::string_view::npos ||
+         message.find("etcdserver: ") != std::string_view::npos;
+}
+
+ApiReason reason_from(int status, std::string_view word, std::string_view message) {
   switch (status) {
     case 400:
       return ApiReason::bad_request;
     case 401:
       return ApiReason::unauthorized;
     case 403:
-      return ApiReason::forbidden;
+      return tells_of_the_store(message) ? ApiReason::server : ApiReason::forbidden;
     case 404:
       return ApiReason::not_found;
     case 409:
@@ -81,7 +88,7 @@ ApiError error_from_status(const Json& status) {
   error.status = static_cast<int>(number_at(status, {"code"}));
   error.word = text_at(status, {"reason"});
   error.message = text_at(status, {"message"});
-  error.reason = reason_from(error.status, error.word);
+  error.reason = reason_from(error.status, error.word, error.message);
   // A watch that begins too far back: some versions send no code.
   if (error.word == "Expired" || error.word == "Gone") error.reason = ApiReason::gone;
   const std::int64_t seconds = number_at(status, {"details", "retryAfterSeconds"});
@@ -103,7 +110,7 @@ ApiError error_from_answer(int status, const std::string& body, std::optional<Mi
   }
   // The head says it, whatever the body says.
   error.status = status;
-  error.reason = reason_from(status, error.word);
+  error.reason = reason_from(status, error.word, error.message);
   if (retry_after) error.retry_after = retry_after;
   return error;
 }

@@ -66,6 +66,15 @@ TEST(ApiErrors, speak_with_the_words_of_the_api) {
   EXPECT_FALSE(passing(error));
 }
 
+TEST(ApiErrors, do_not_take_an_outage_of_the_store_for_a_refusal) {
+  const ApiError error = error_from_answer(
+      403,
+      R"({"kind":"Status","reason":"Forbidden","code":403,"message":"pods \"x\" is forbidden: rpc error: code = Unavailable desc = transport is closing"})",
+      std::nullopt);
+  EXPECT_EQ(error.reason, ApiReason::server);
+  EXPECT_TRUE(passing(error));
+}
+
 TEST(ApiErrors, tell_the_two_conflicts_apart) {
   EXPECT_EQ(error_from_answer(409, R"({"kind":"Status","reason":"AlreadyExists","code":409})", {}).reason,
             ApiReason::already_exists);
