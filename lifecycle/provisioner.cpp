@@ -37,6 +37,16 @@ PodName name_of_pod(const Session& session) {
   return PodName{session.key, session.generation};
 }
 
+bool serves(const Session& record) {
+  return record.state == State::ready || record.state == State::draining;
+}
+
+// Nobody wants a pod of this generation any more.
+bool has_ended(const Session& record, Generation generation) {
+  if (record.generation != generation) return record.generation > generation;
+  return record.state == State::stopping || record.state == State::absent || record.state == State::failed;
+}
+
 double seconds(Millis value) {
   return static_cast<double>(value.count()) / 1000.0;
 }
@@ -214,9 +224,16 @@ Awaitable<void> Provisioner::renew_claims() {
     for (const SessionKey& key : *lost) {
       const auto found = starts_.find(key);
       if (found == starts_.end()) continue;
-      tasks_.spawn(cancel_start(found->second, "its claim was lost"));
+      if (!found->second->settling) tasks_.spawn(claim_lost(found->second));
     }
   }
+}
+
+// Taken over by another provisioner (it may even be ready by now), or the record is lost: publishing tells.
+Awaitable<void> Provisioner::claim_lost(StartPtr start) {
+  const Result<Session> record = co_await store_.lookup(start->session.key);
+  if (!record || !has_ended(*record, start->session.generation)) co_return;
+  co_await cancel_start(start, "its session has moved on");
 }
 
 Awaitable<void> Provisioner::start_one(StartPtr start) {
@@ -290,7 +307,7 @@ Awaitable<void> Provisioner::settle_ready(StartPtr start, Pod pod) {
         continue;
       }
       if (record && record->generation == start->session.generation && record->pod_uid == pod.uid &&
-          (record->state == State::ready || record->state == State::draining))
+          serves(*record))
         break;
     } else {
       spdlog::warn("{}: its pod is ready, but could not be published: {}", who(start->session),
@@ -338,9 +355,14 @@ Awaitable<void> Provisioner::settle_cancelled(StartPtr start) {
   }
   Backoff backoff(kRetryFirst, kRetryMost);
   for (;;) {
-    const Result<Session> gone = co_await store_.gone(start->session.key, start->session.generation);
-    if (gone) spdlog::info("{}: its start was given up, nothing is left of it", who(start->session));
-    if (gone || !away(gone.error().code) || stopping_) break;
+    Result<Session> told = co_await store_.lookup(start->session.key);
+    // Its pod is another provisioner's: whoever stops it says when it is gone.
+    if (told && !told->pod_uid.empty()) break;
+    if (told) {
+      told = co_await store_.gone(start->session.key, start->session.generation);
+      if (told) spdlog::info("{}: its start was given up, nothing is left of it", who(start->session));
+    }
+    if (told || !away(told.error().code) || stopping_) break;
     const Millis delay = backoff.next(jitter());
     co_await pauses_.pause(delay);
   }
@@ -349,11 +371,15 @@ Awaitable<void> Provisioner::settle_cancelled(StartPtr start) {
 // A ready pod that nobody wants any more.
 Awaitable<void> Provisioner::remove_unwanted(StartPtr start, Pod pod) {
   const Result<Session> record = co_await store_.lookup(start->session.key);
-  // Claimed by another provisioner after our lease: on a runtime that both share it has adopted this very
-  // pod. If it did not, the reconciler finds the pod.
-  if (record && record->state == State::starting && record->generation == start->session.generation &&
-      !start->cancelled)
-    co_return;
+  if (record && record->generation == start->session.generation) {
+    // Claimed by another provisioner after our lease: on a runtime that both share it has adopted this very
+    // pod. If it did not, the reconciler finds the pod.
+    if (record->state == State::starting && !start->cancelled) co_return;
+    // A pod of this name serves in the runtime that we would tell to stop it.
+    if (serves(*record) && runtime_.sees(*record)) co_return;
+  }
+  // Its record was lost: the reconciler adopts the pod, or removes it.
+  if (record && record->generation < start->session.generation) co_return;
   spdlog::info("{}: its pod became ready too late, the session has moved on; stopping it",
                who(start->session));
   const Result<void> stopped = co_await runtime_.stop(pod.name, start->session.policy.stop_grace);

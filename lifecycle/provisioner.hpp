@@ -7,7 +7,9 @@
 // Races and who wins: every publish names its generation, so whoever comes late gets Errc::stale and removes
 // its own pod. A start whose session is ended meanwhile (a push, or renew() says that the claim is lost) is
 // cancelled through Runtime::stop, which makes Runtime::start return. A pod that dies between its start and
-// its publishing is published first and reported lost afterwards, in this order.
+// its publishing is published first and reported lost afterwards, in this order. A start that another
+// provisioner has taken over goes on: where both see the same pods its pod is the other's too, and must not
+// be stopped by name (tests/model/start.pml has these races in full).
 #pragma once
 
 #include "base/event.hpp"
@@ -72,6 +74,7 @@ class Provisioner : public Subscriber {
   Awaitable<void> settle_failed(StartPtr start, std::string reason);
   Awaitable<void> settle_cancelled(StartPtr start);
   Awaitable<void> remove_unwanted(StartPtr start, Pod pod);
+  Awaitable<void> claim_lost(StartPtr start);
   Awaitable<void> cancel_start(StartPtr start, std::string why);
   Awaitable<void> report_lost(PodExit exit);
   void on_exit(const PodExit& exit);

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace alcove {
@@ -9,6 +10,7 @@ namespace {
 
 constexpr std::uint32_t kListPage = 500;
 constexpr Millis kTryAgain{1'000};
+constexpr Millis kLeaseMargin{5'000};  // a gateway's lease in the store is so much longer than it serves
 
 std::string who(const PodName& name) {
   return fmt::format("session {} generation {}", name.key.text(), name.generation);
@@ -29,6 +31,8 @@ PodVerdict judge(const Pod& pod, const Session& record) {
   }
   switch (record.state) {
     case State::pending:
+      // Nobody has started a generation that is queued: this pod is of the same number in an earlier life.
+      return pod.ready ? PodVerdict::adopt : PodVerdict::fine;
     case State::starting:
       return PodVerdict::fine;  // whoever starts it adopts the pod by its name
     case State::ready:
@@ -63,9 +67,9 @@ Awaitable<void> Reconciler::run() {
     const Result<void> done = co_await round();
     if (stopping_) break;
     if (again_) continue;
-    if (done) provisioner_.reconciled();
+    if (done && !unsettled_) provisioner_.reconciled();
     Millis rest = kInterval;
-    if (!done) {
+    if (!done || unsettled_) {
       rest = kTryAgain;
     } else if (!orphans_.empty()) {
       rest = std::clamp(settings_->reaper.orphan_grace / 2, Millis{100}, kInterval);
@@ -92,8 +96,11 @@ Awaitable<Result<void>> Reconciler::round() {
   // missing.
   for (const Session& record : *records)
     if (served(record.state) || record.state == State::stopping) runtime_.adopted(record);
-  const Result<std::vector<Pod>> pods = co_await runtime_.list();
+  Result<std::vector<Pod>> pods = co_await runtime_.list();
   if (!pods) co_return pods.error();
+  unsettled_ = false;
+  std::sort(pods->begin(), pods->end(),
+            [](const Pod& a, const Pod& b) { return a.name.generation > b.name.generation; });
 
   std::unordered_map<std::string, const Session*> by_uid;
   for (const Session& record : *records)
@@ -132,12 +139,19 @@ Awaitable<Result<std::vector<Session>>> Reconciler::all_records() {
 }
 
 Awaitable<Result<void>> Reconciler::settle_pod(Pod pod, std::unordered_set<std::string>& orphans_now) {
-  if (provisioner_.starting(pod.name.key)) co_return Result<void>{};
+  if (provisioner_.starting(pod.name.key) && !pod.ready) co_return Result<void>{};
   const Result<Session> record = co_await store_.lookup(pod.name.key);
   if (!record) co_return record.error();
-  if (provisioner_.starting(pod.name.key)) co_return Result<void>{};
-
   PodVerdict verdict = judge(pod, *record);
+  if (provisioner_.starting(pod.name.key)) {
+    unsettled_ = unsettled_ || verdict == PodVerdict::adopt;
+    co_return Result<void>{};
+  }
+  // A pod of this name serves: one of the two is not in the runtime any more, or is run elsewhere.
+  if (verdict == PodVerdict::orphan && record->generation == pod.name.generation && served(record->state) &&
+      runtime_.sees(*record))
+    verdict = PodVerdict::fine;
+
   if (verdict == PodVerdict::adopt) {
     const Result<bool> adopted = co_await adopt(pod);
     if (!adopted) co_return adopted.error();
@@ -181,6 +195,12 @@ Awaitable<Result<bool>> Reconciler::adopt(Pod pod) {
   metrics_->pods_adopted.add();
   spdlog::warn("{}: its pod at {} runs, but its record was lost; wrote it again", who(pod.name),
                to_string(pod.endpoint));
+  // The emptied store does not know which gateways serve it, and so would not wait for one that is cut off.
+  const Millis served_without_us = settings_->outage.serve_known_for + kLeaseMargin;
+  if (app->idle_timeout > Millis{0} && app->idle_timeout < served_without_us) {
+    const Result<Session> busy = co_await store_.busy(pod.name.key, served_without_us);
+    if (!busy && busy.error().code != Errc::not_found) co_return busy.error();
+  }
   co_return true;
 }
 

@@ -11,6 +11,7 @@
 //   and if
 //     the runtime does not have it, it is gone. Pods without a matching record are looked up again after the
 //     list, and again before they are removed.
+//   - Of several pods of a session whose record was lost the newest is adopted.
 //   - A record is called lost only if Runtime::sees() it: other provisioners' local pods are theirs to judge.
 #pragma once
 
@@ -69,6 +70,7 @@ class Reconciler : public Subscriber {
   Event wake_;
   std::unordered_map<std::string, SteadyTime> orphans_;  // by pod UID: since when
   bool again_ = true;
+  bool unsettled_ = false;  // a pod that has to be adopted waits for a start of its session to end here
   bool stopping_ = false;
 };
 

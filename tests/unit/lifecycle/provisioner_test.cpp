@@ -146,7 +146,9 @@ TEST_F(ProvisionerTest, long_start_keeps_its_claim) {
   ASSERT_TRUE(until([&] { return state("demo/ada") == State::ready; }));
 }
 
-TEST_F(ProvisionerTest, lost_claim_cancels_the_start) {
+// The counterexamples of tests/model/start.pml. Where provisioners share a runtime a pod's name is the
+// other's too.
+TEST_F(ProvisionerTest, start_that_another_has_taken_over_goes_on_and_stops_no_pod) {
   runtime.at_once = false;
   go();
   ask("demo/ada");
@@ -155,8 +157,78 @@ TEST_F(ProvisionerTest, lost_claim_cancels_the_start) {
   ClaimRequest other;
   other.provisioner = "another";
   ASSERT_TRUE(backend->claim(other).has_value());
+  const std::size_t calls = store.calls;
+  ASSERT_TRUE(until([&] { return store.calls >= calls + 6; })) << "it has tried to renew, and looked";
+  EXPECT_EQ(runtime.starting_now, 1U);
+  EXPECT_EQ(state("demo/ada"), State::starting);
+  runtime.finish_start("demo/ada");
+  ASSERT_TRUE(until([&] { return state("demo/ada") == State::ready; }));
+  EXPECT_EQ(runtime.stopped, 0U);
+}
+
+TEST_F(ProvisionerTest, start_whose_session_has_ended_is_given_up_though_its_push_was_lost) {
+  runtime.at_once = false;
+  go();
+  ask("demo/ada");
+  ASSERT_TRUE(until([&] { return runtime.starting_now == 1; }));
+  store.unsubscribe(&provisioner);
+  ASSERT_TRUE(backend->drain(key("demo/ada"), 1, EndCause::deleted));
   ASSERT_TRUE(until([&] { return count(StartOutcome::cancelled) == 1; }));
-  EXPECT_EQ(state("demo/ada"), State::starting) << "it is the other's now";
+  EXPECT_EQ(state("demo/ada"), State::absent);
+  EXPECT_TRUE(runtime.pods.empty());
+}
+
+TEST_F(ProvisionerTest, pod_that_came_too_late_does_not_take_another_of_its_name_with_it) {
+  runtime.at_once = false;
+  go();
+  ask("demo/ada");
+  ASSERT_TRUE(until([&] { return runtime.starting_now == 1; }));
+  offset += Millis{60'000};
+  ClaimRequest other;
+  other.provisioner = "another";
+  ASSERT_TRUE(backend->claim(other).has_value());
+  const Pod theirs = runtime.add_pod("demo/ada", 1, "uid-theirs");
+  ASSERT_TRUE(backend->publish_ready(theirs.name.key, 1, theirs.endpoint, theirs.uid));
+  runtime.finish_start("demo/ada");
+  ASSERT_TRUE(
+      until([&] { return count(StartOutcome::stale) == 1 && provisioner.starts_in_progress() == 0; }));
+  EXPECT_EQ(runtime.stopped, 0U);
+  EXPECT_EQ(record("demo/ada").pod_uid, "uid-theirs");
+}
+
+TEST_F(ProvisionerTest, who_gives_up_a_start_does_not_say_gone_of_anothers_pod) {
+  runtime.at_once = false;
+  go();
+  ask("demo/ada");
+  ASSERT_TRUE(until([&] { return runtime.starting_now == 1; }));
+  offset += Millis{60'000};
+  ClaimRequest other;
+  other.provisioner = "another";
+  ASSERT_TRUE(backend->claim(other).has_value());
+  ASSERT_TRUE(
+      backend->publish_ready(key("demo/ada"), 1, parse_endpoint("127.96.0.9:8080").value(), "theirs"));
+  ASSERT_TRUE(backend->drain(key("demo/ada"), 1, EndCause::lifetime));
+  ASSERT_TRUE(backend->begin_stop(key("demo/ada"), 1));
+  ASSERT_TRUE(until([&] { return provisioner.starts_in_progress() == 0; }));
+  EXPECT_EQ(state("demo/ada"), State::stopping) << "its reaper has not said yet that nothing is left";
+}
+
+TEST_F(ProvisionerTest, pod_whose_record_was_lost_is_left_to_be_adopted) {
+  runtime.at_once = false;
+  go();
+  ask("demo/ada");
+  ASSERT_TRUE(until([&] { return runtime.starting_now == 1; }));
+  // Ended and long forgotten before anybody heard of it: what an emptied store looks like.
+  store.unsubscribe(&provisioner);
+  ASSERT_TRUE(backend->drain(key("demo/ada"), 1, EndCause::deleted));
+  ASSERT_TRUE(backend->gone(key("demo/ada"), 1));
+  offset += Millis{8 * 24 * 3'600'000};
+  ASSERT_EQ(record("demo/ada").generation, 0U);
+  runtime.finish_start("demo/ada");
+  ASSERT_TRUE(
+      until([&] { return count(StartOutcome::stale) == 1 && provisioner.starts_in_progress() == 0; }));
+  EXPECT_EQ(runtime.stopped, 0U);
+  EXPECT_EQ(runtime.pods.size(), 1U);
 }
 
 TEST_F(ProvisionerTest, start_of_a_dead_provisioner_is_taken_over) {

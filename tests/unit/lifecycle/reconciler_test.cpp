@@ -30,8 +30,12 @@ TEST(Judge, pod_that_its_record_knows_is_fine) {
 }
 
 TEST(Judge, pod_whose_start_is_under_way_or_to_come_is_fine) {
-  EXPECT_EQ(judge(pod_of(3, "a"), record_of(State::pending, 3)), PodVerdict::fine);
+  EXPECT_EQ(judge(pod_of(3, "a", false), record_of(State::pending, 3)), PodVerdict::fine);
   EXPECT_EQ(judge(pod_of(3, "a"), record_of(State::starting, 3)), PodVerdict::fine);
+}
+
+TEST(Judge, ready_pod_of_a_generation_that_nobody_has_started_yet_is_adopted) {
+  EXPECT_EQ(judge(pod_of(3, "a"), record_of(State::pending, 3)), PodVerdict::adopt);
 }
 
 TEST(Judge, pod_of_an_older_generation_is_outlived) {
@@ -127,6 +131,47 @@ TEST_F(ReconcilerTest, running_pod_gets_its_lost_record_back) {
   EXPECT_EQ(record("demo/ada").user, "ada");
   EXPECT_EQ(record("demo/ada").policy.idle_timeout, Millis{60'000});
   EXPECT_EQ(metrics->pods_adopted.get(), 1U);
+}
+
+TEST_F(ReconcilerTest, of_several_pods_whose_record_was_lost_the_newest_is_adopted) {
+  runtime.add_pod("demo/ada", 1, "uid-1");
+  runtime.add_pod("demo/ada", 2, "uid-2");
+  round();
+  EXPECT_EQ(record("demo/ada").pod_uid, "uid-2");
+  ASSERT_EQ(runtime.pods.size(), 1U);
+  EXPECT_EQ(runtime.pods.front().uid, "uid-2");
+}
+
+TEST_F(ReconcilerTest, adopted_session_is_busy_while_a_gateway_that_is_cut_off_may_serve_it) {
+  settings->outage.serve_known_for = Millis{120'000};  // longer than the idle time
+  runtime.add_pod("demo/ada", 7, "uid-7");
+  round();
+  offset += Millis{61'000};
+  const auto early = backend->drain(key("demo/ada"), 7, EndCause::idle);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code, Errc::busy);
+  offset += Millis{65'000};
+  EXPECT_TRUE(backend->drain(key("demo/ada"), 7, EndCause::idle));
+}
+
+TEST_F(ReconcilerTest, late_list_does_not_take_the_pod_that_serves_under_the_same_name) {
+  settings->reaper.orphan_grace = Millis{0};
+  make_ready("demo/ada", "uid-new");
+  runtime.unheard_of = {"uid-new"};
+  runtime.add_pod("demo/ada", 1, "uid-old");
+  round();
+  EXPECT_EQ(runtime.stopped, 0U);
+  EXPECT_EQ(state("demo/ada"), State::ready);
+}
+
+TEST_F(ReconcilerTest, own_pod_of_a_session_that_another_machine_serves_is_an_orphan) {
+  settings->reaper.orphan_grace = Millis{0};
+  make_ready("demo/ada", "uid-elsewhere");
+  runtime.foreign = {"uid-elsewhere"};
+  runtime.add_pod("demo/ada", 1, "uid-here");
+  round();
+  EXPECT_TRUE(runtime.pods.empty());
+  EXPECT_EQ(state("demo/ada"), State::ready);
 }
 
 TEST_F(ReconcilerTest, orphan_is_removed_after_its_grace_and_not_before) {
