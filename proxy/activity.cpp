@@ -82,6 +82,9 @@ Awaitable<bool> Activity::beat_once() {
     }
     co_return false;
   }
+  // The lease had ended, or never run: pods may have been stopped without this worker. Such drains are over,
+  // and no answer names them any more.
+  if (!lease_runs(SteadyClock::now())) routes_.clear();
   for (const auto& [key, generation] : reply->draining) {
     const RoutePtr route = routes_.drop(key, generation);
     // In use here: the next beat says so and rescues it.

@@ -417,6 +417,11 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
       worker_.metrics.retries.add();
       if (reused_) {
         ++stale_connections_;
+        // The pod may be gone by now, and its address another's: only a route that still stands is dialled.
+        if (!route_->current || !worker_.activity.lease_runs(SteadyClock::now())) {
+          if (key_.empty()) key_ = route_->key;
+          use_route(nullptr);
+        }
         continue;
       }
       // Accepted and closed before a byte was sent: a pod that is not quite there yet, or no more.
