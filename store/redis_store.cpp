@@ -97,7 +97,12 @@ RedisStore::RedisStore(const RedisStoreSettings& settings, asio::io_context& io)
 RedisLink::Hooks RedisStore::command_hooks() {
   RedisLink::Hooks hooks;
   for (const RedisScript& script : redis_scripts()) hooks.greeting.push_back({"SCRIPT", "LOAD", script.text});
-  hooks.on_up = [this] { on_up(); };
+  hooks.on_up = [this] {
+    on_up();
+    // The server may have been emptied meanwhile, and the link of the pushes may need longer to come back:
+    // nobody may act on an answer of the new connection by what was known before.
+    tell_subscribers([](Subscriber& subscriber) { subscriber.on_gap(); });
+  };
   hooks.on_trouble = [this](const std::string& trouble) { on_trouble(trouble); };
   return hooks;
 }
