@@ -165,7 +165,7 @@ def h2load(stage: Stage, port: int, rate: float, seconds: float) -> dict:
     log = stage.folder / "h2load.log"
     log.unlink(missing_ok=True)
     stage.run(["h2load", "--h1", "-t1", f"-c{CONNECTIONS}", f"--rps={rate / CONNECTIONS:.3f}", f"-D{seconds}",
-               f"--log-file={log}", "-H", f"Host: {HOST}", "-H", "X-User-ID: user-1", f"http://127.0.0.1:{port}/user-1/"],
+               f"--log-file={log}", f"--connect-to=127.0.0.1:{port}", "-H", "X-User-ID: user-1", f"http://{HOST}/user-1/"],
               LOAD, seconds + 60)
     rows = [line.split() for line in log.read_text().splitlines()]
     if not rows or any(row[1] != "200" for row in rows):

@@ -14,7 +14,7 @@ def haproxy(backend: Backend, port: int, users: pathlib.Path, mode: str, splice:
     head = f"""
 global
   nbthread 1
-  maxconn {MOST_OPEN // 2}
+  maxconn {MOST_OPEN // (4 if splice else 2)}
 defaults
   mode {mode}
   timeout connect 3s
@@ -54,6 +54,9 @@ http {{
 """
 
 
+# nginx finds the upstream of a name that it has from a map by comparing it with one after the other; of 1,000 that is
+# about 7 % of its time (perf). The other way to 1,000 pods is addresses without upstream blocks, and so without kept
+# connections, which costs far more.
 def nginx(backend: Backend, port: int, folder: pathlib.Path, tls_port: int, tls) -> str:
     users = "".join(f"    user-{i} u{i};\n" for i in range(backend.count))
     pods = "".join(f"  upstream u{i} {{ server {backend.endpoint(i)}; keepalive 64; keepalive_requests 1000000000; }}\n"

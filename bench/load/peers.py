@@ -62,9 +62,10 @@ def floor(stage: Stage, backend: Backend, mode: str) -> Peer:
 def haproxy(stage: Stage, backend: Backend, name: str = "haproxy", mode: str = "http", splice: bool = False,
             tls: Certificate | None = None) -> Peer:
     port, tls_port = free_port(), free_port() if tls else 0
-    users = stage.write(f"{name}.map", "".join(f"user-{i} u{i}\n" for i in range(backend.count)))
+    file = name.replace(", ", "-")
+    users = stage.write(f"{file}.map", "".join(f"user-{i} u{i}\n" for i in range(backend.count)))
     text = configs.haproxy(backend, port, users, mode, splice, tls_port, tls.both if tls else None)
-    process = stage.start("haproxy", ["haproxy", "-db", "-f", stage.write(f"{name}.cfg", text)], PROXY)
+    process = stage.start("haproxy", ["haproxy", "-db", "-f", stage.write(f"{file}.cfg", text)], PROXY)
     process.wait_port(port)
     return Peer(name, port, process, tls_port)
 
@@ -133,7 +134,7 @@ def alcove(stage: Stage, backend: Backend | None, name: str = "alcove", role: st
         "apps": {"demo": {"ready_path": "/ready", **(app or {})}},
         **keys,
     }
-    file = stage.write(f"{name.replace(' ', '-').replace(',', '')}-{admin}.yaml", json.dumps(config))  # JSON is YAML
+    file = stage.write(f"alcove-{admin}.yaml", json.dumps(config))  # JSON is YAML
     process = stage.start("alcove", [BUILD / "alcove", role, "-c", file], core)
     process.wait_port(admin)
     wait_ready(process, admin)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -120,10 +121,9 @@ class Stage:
 
     def note(self, command: list[str]):
         """Ports and paths of this one run say nothing."""
-        words = [pathlib.Path(word).name if word.startswith("/") else word for word in command]
+        words = [re.sub(r"(^|=)/.*/", r"\1", word) for word in command]
         for i, word in enumerate(words):
             if i and words[i - 1] in ("--port", "--redis"):
                 words[i] = "PORT"
-            elif "://127.0.0.1:" in word:
-                words[i] = word.split("127.0.0.1:")[0] + "127.0.0.1:PORT" + "/" * word.endswith("/")
+            words[i] = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", words[i])
         self.commands[" ".join(words)] = None

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Instructions per operation of a microbenchmark, by callgrind: those of 2n iterations less those of n, over n.
+"""Instructions per operation of a microbenchmark, by callgrind: those of the loop with 2n iterations less those
+with n, over n (bench/micro/repeat.hpp).
 
     bench/micro/instructions.py [PROGRAM [NAME]]     all programs of build/bench/micro, or one, or one benchmark of it
 """
@@ -12,16 +13,17 @@ import re
 import subprocess
 import sys
 
-ITERATIONS = 500
+ITERATIONS = 100
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "build" / "bench" / "micro"
 
 
 def collected(program: pathlib.Path, name: str, iterations: int) -> int:
     done = subprocess.run(
-        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, f"--benchmark_filter=^{re.escape(name)}/iterations:{iterations}$"],
+        ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null", program,
+         f"--benchmark_filter=^{re.escape(name)}/iterations:{iterations}$"],
         env={**os.environ, "ALCOVE_BENCH_ITERATIONS": str(iterations)}, capture_output=True, text=True, timeout=600)
     found = re.search(r"Collected : (\d+)", done.stderr)
-    if done.returncode != 0 or not found or "ERROR OCCURRED" in done.stdout:
+    if done.returncode != 0 or not found or "ERROR OCCURRED" in done.stdout + done.stderr:
         raise RuntimeError(f"{program} {name}:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
     return int(found[1])
 

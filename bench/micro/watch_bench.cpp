@@ -1,6 +1,6 @@
 // What does it cost to follow the frames of a WebSocket? Of small messages, each read alone and many in one
 // read, and of frames larger than a read. Not measured: sockets, the copying (there is none).
-#include "bench/micro/fixed.hpp"
+#include "bench/micro/repeat.hpp"
 #include "proxy/websocket_watch.hpp"
 
 #include <benchmark/benchmark.h>
@@ -38,8 +38,7 @@ std::string repeated(const std::string& one, std::size_t times) {
 // One iteration is one read of the stream, which begins and ends between two frames.
 void feed(benchmark::State& state, const std::string& bytes) {
   proxy::WebSocketWatch watch;
-  for (auto _ : state) benchmark::DoNotOptimize(watch.feed(bytes));
-  if (!watch.at_boundary()) state.SkipWithError("a frame was not followed to its end");
+  bench::repeat(state, [&] { return watch.feed(bytes) && watch.at_boundary(); });
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * bytes.size()));
 }
 
@@ -49,17 +48,17 @@ void feed_large(benchmark::State& state) {
   constexpr std::size_t kRead = 64 * 1024;
   proxy::WebSocketWatch watch;
   std::size_t at = 0;
-  for (auto _ : state) {
+  bench::repeat(state, [&] {
     const std::string_view read = std::string_view(stream).substr(at, kRead);
-    benchmark::DoNotOptimize(watch.feed(read));
     at += read.size();
     if (at == stream.size()) at = 0;
-  }
+    return watch.feed(read);
+  });
 }
 
-BENCHMARK_CAPTURE(feed, one_of_64_bytes, frame(64))->Apply(bench::fixed);
-BENCHMARK_CAPTURE(feed, one_of_1_kib, frame(1024))->Apply(bench::fixed);
-BENCHMARK_CAPTURE(feed, hundred_of_64_bytes, repeated(frame(64), 100))->Apply(bench::fixed);
-BENCHMARK(feed_large)->Apply(bench::fixed);
+BENCHMARK_CAPTURE(feed, one_of_64_bytes, frame(64))->Apply(bench::times);
+BENCHMARK_CAPTURE(feed, one_of_1_kib, frame(1024))->Apply(bench::times);
+BENCHMARK_CAPTURE(feed, hundred_of_64_bytes, repeated(frame(64), 100))->Apply(bench::times);
+BENCHMARK(feed_large)->Apply(bench::times);
 
 }  // namespace

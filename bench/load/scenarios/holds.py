@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 
 from load import measure, peers
@@ -36,7 +35,7 @@ its connection, its head, its seat. Then the pods begin to listen, and every req
             before = measure.settled_bytes(peer.process)
             load = stage.start("http_load", [BUILD / "load" / "http_load", "--port", peer.port, "--users", users, "--requests",
                                              count, "--connections", count, "--sources", 5, "--timeout", 90],
-                               LOAD, stderr=subprocess.STDOUT)
+                               LOAD)
             stage.note(load.popen.args[3:])
             deadline = time.monotonic() + 30
             while (now := holds_now(peer)) < count:
