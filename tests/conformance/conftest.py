@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
 
@@ -19,6 +18,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.alcove import BIN  # noqa: E402
+from support.bounded import no_longer_than  # noqa: E402
 from support.certificates import make_certificate  # noqa: E402
 from support.raw_pod import RawPod  # noqa: E402
 from support.wire import JWT_SECRET, TRANSPORTS, Wire, app, run_gateway  # noqa: E402
@@ -33,16 +33,8 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(autouse=True)
 def bounded():
-    """No test waits for ever, whatever it waits for."""
-
-    def too_long(*_):
-        raise TimeoutError(f"the test took longer than {LONGEST_S} s")
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LONGEST_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(LONGEST_S):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
 
@@ -11,6 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.alcove import BIN, Alcove  # noqa: E402
+from support.bounded import no_longer_than  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
 
 LONGEST_S = 420
@@ -23,14 +23,8 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(autouse=True)
 def bounded():
-    def too_long(*_):
-        raise TimeoutError(f"the test took longer than {LONGEST_S} s")
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LONGEST_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(LONGEST_S):
+        yield
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.alcove import BIN, ROOT, Alcove  # noqa: E402
+from support.bounded import no_longer_than  # noqa: E402
 from support.faulty_link import FaultyLink  # noqa: E402
 from support.gate import Gate  # noqa: E402
 from support.house import House  # noqa: E402
@@ -48,16 +48,8 @@ def soak() -> bool:
 
 @pytest.fixture(autouse=True)
 def bounded():
-    """No test waits for ever, whatever it waits for."""
-
-    def too_long(*_):
-        raise TimeoutError(f"the test took longer than {LONGEST_S} s")
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LONGEST_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(LONGEST_S):
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

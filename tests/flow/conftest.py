@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
 
@@ -13,6 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.alcove import BIN, DEMO, Alcove  # noqa: E402
+from support.bounded import no_longer_than  # noqa: E402
 from support.gate import Gate  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
@@ -32,16 +32,8 @@ LONGEST_S = 420
 
 @pytest.fixture(autouse=True)
 def bounded():
-    """No test waits for ever, whatever it waits for."""
-
-    def too_long(*_):
-        raise TimeoutError(f"the test took longer than {LONGEST_S} s")
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LONGEST_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(LONGEST_S):
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

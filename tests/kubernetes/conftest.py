@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.alcove import BIN  # noqa: E402
+from support.bounded import no_longer_than  # noqa: E402
 from support.cluster import KUBECONFIG, RUN, Cluster, ClusterAlcove, with_libraries  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
@@ -35,14 +35,8 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(autouse=True)
 def bounded():
-    def too_long(*_):
-        raise TimeoutError(f"the test took longer than {LONGEST_S} s")
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LONGEST_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(LONGEST_S):
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)
