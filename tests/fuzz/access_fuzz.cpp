@@ -1,6 +1,6 @@
 // Who may use the admin listener (api/access): the token, or else a loopback name and no foreign page.
-// The text: lines of Authorization, Host, Origin and Sec-Fetch-Site. Options: A a token is set; B the request
-// changes something.
+// The text: lines of Authorization, Host, Origin and Sec-Fetch-Site.
+// Options: A a token is set; B the request changes something.
 #include "api/access.hpp"
 #include "tests/fuzz/check.hpp"
 #include "tests/fuzz/input.hpp"

@@ -5,6 +5,8 @@
 #include "tests/fuzz/check.hpp"
 #include "tests/fuzz/wire.hpp"
 
+#include <vector>
+
 namespace alcove::fuzz {
 namespace {
 
@@ -82,12 +84,12 @@ Decoded decode(std::string_view text, Cuts cuts) {
   Decoded out;
   while (out.status == Status::more && out.consumed < text.size()) {
     // A block of its own, so that AddressSanitizer sees a step beyond it.
-    std::string piece(text.substr(out.consumed, cuts.next(text.size() - out.consumed)));
-    piece.shrink_to_fit();
+    const std::string_view cut = text.substr(out.consumed, cuts.next(text.size() - out.consumed));
+    std::vector<char> piece(cut.begin(), cut.end());
     const auto step = decoder.decode(piece.data(), piece.size());
     require(step.payload <= step.consumed && step.consumed <= piece.size(), "a step stays in its piece");
     if (step.status == Status::more) require(step.consumed == piece.size(), "all of a piece is taken");
-    out.payload += piece.substr(0, step.payload);
+    out.payload.append(piece.data(), step.payload);
     out.consumed += step.consumed;
     out.status = step.status;
   }

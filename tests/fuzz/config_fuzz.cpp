@@ -1,8 +1,7 @@
 // The config loader: any text gives settings, or faults that a person can act upon.
 //   - settings or faults, never both and never neither, and the same ones again from the same text;
-//   - each fault names the file, a line that the text has (or none, for what is missing), a key, and what is
-//   wrong,
-//     in one printable line;
+//   - each fault names the file, a line that the text has (or none, for what is missing), a key, and what
+//     is wrong, in one printable line;
 //   - no fault tells what stands under a secret key;
 //   - settings that were accepted are judged to be right, once more, and stay so.
 // The text is the file. ${SECRET} and ${HOST} are in the environment, nothing else is.

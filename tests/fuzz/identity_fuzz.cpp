@@ -1,12 +1,12 @@
 // Who asks, from what a client sends (proxy/identity), and what of it a pod could see (rule 18).
 //   - a cookie is accepted only if it is, byte for byte, the one text that Alcove signs for this user and
-//   expiry
-//     with this key and name;
+//     expiry with this key and name;
 //   - a user is known only by such a cookie, or by one trusted header from a trusted address;
-//   - what goes on to the pod no longer signs anybody in, and a signed cookie comes back as it was made.
+//   - what goes on to the pod no longer signs anybody in, and a signed cookie comes back as it was made;
+//   - a pod's JWT is read, by another reader than its writer, as the user and session it was made for.
 // The text is the fields of a head. Bytes 1 to 5 in it stand for cookies: valid for ada, valid for a user
-// whose name is no label, signed with another key, for another cookie, expired. Options: A the client's
-// address is trusted; B the text is a user's name that is signed instead.
+// whose name is no label, signed with another key, for another cookie, expired.
+// Options: A the client's address is trusted; B the text is a user's name, to be signed as cookie and JWT.
 #include "base/crypto.hpp"
 #include "base/session_key.hpp"
 #include "proxy/head_rules.hpp"
@@ -14,6 +14,8 @@
 #include "proxy/identity/signed_cookie.hpp"
 #include "tests/fuzz/check.hpp"
 #include "tests/fuzz/input.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <memory>
 
@@ -73,6 +75,30 @@ void check_signing(const Input& input) {
   byte = static_cast<char>(byte ^ static_cast<char>(cuts.next(255)));
   require(changed == cookie || !proxy::verify_cookie(kSecret, kCookie, changed, 0),
           "a changed cookie is worthless", changed);
+}
+
+// RFC 7519 and 7515: three parts, the last one signs the others.
+void check_jwt(std::string_view user) {
+  static proxy::Identity identity(settings());
+  const auto label = session_name(user);
+  if (!label) return;  // such a name never comes so far
+  AppSettings app;
+  app.name = "lab";
+  app.identity_jwt.secret = kSecret;
+  const std::string session = "lab/" + *label;
+  const std::string_view jwt = identity.pod_jwt(app, user, session);
+  const auto first = jwt.find('.');
+  const auto second = jwt.rfind('.');
+  require(first < second && second != std::string_view::npos, "a JWT has three parts", jwt);
+  const Digest digest = hmac_sha256(kSecret, jwt.substr(0, second));
+  require(base64url({reinterpret_cast<const char*>(digest.data()), digest.size()}) == jwt.substr(second + 1),
+          "a JWT is signed", jwt);
+  std::string claims;
+  require(base64url_decode(jwt.substr(first + 1, second - first - 1), claims), "claims are base64url", jwt);
+  const auto read = nlohmann::json::parse(claims, nullptr, false);
+  require(read.is_object() && read.value("sub", "") == user && read.value("session", "") == session &&
+              read.value("aud", "") == "lab" && read.value("exp", 0) > read.value("iat", 0),
+          "a JWT says who asks", claims, user);
 }
 
 void check_text(std::string_view text) {
@@ -170,6 +196,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Input input(data, size);
   if (input.option(1)) {
     check_signing(input);
+    check_jwt(input.text());
   } else {
     check_text(input.text());
     check_text(with_cookies(input.text()));

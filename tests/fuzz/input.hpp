@@ -1,9 +1,8 @@
 // Input: what a fuzzer makes of the bytes of one run. Four bytes of preamble, then the text:
 //
-//   byte 0       options, the low five bits. '@' is none of them, 'A' the first, 'B' the second, 'C' both,
-//   ... bytes 1..3   how long the pieces are in which the text arrives, in turn: the low six bits, 32 times
-//   as much
-//                with the high bit; 0 is all there is. "@@@" is the text at once, "AAA" byte by byte.
+//   byte 0      options, the low five bits: '@' is none, 'A' the first, 'B' the second, 'C' both, ...
+//   bytes 1-3   how long the pieces are in which the text arrives, in turn: the low six bits, 32 times as
+//               much with the high bit, 0 is all there is. "@@@" is the text at once, "AAA" byte by byte.
 //
 // Both are letters, so a seed is a text file that a person can write: "@@@@GET / HTTP/1.1...".
 #pragma once

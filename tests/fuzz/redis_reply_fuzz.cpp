@@ -1,12 +1,10 @@
 // What a Redis server sends (store/redis_reader, store/redis_codec), and what we send to it.
 //   - replies are the same however the bytes are cut, and a refusal is for good;
-//   - what a decoder accepts says only what it can mean: valid keys, states, endpoints; everything else is an
-//     error with a printable text;
-//   - a record and a transition that were decoded are decoded again from what the scripts would write of
-//   them;
+//   - what a decoder accepts says only what it can mean: valid keys, states, endpoints; everything else is
+//     an error;
+//   - what was decoded, record or transition, is decoded again from what the scripts would write of it;
 //   - a command that is formatted is read back as its words.
-// Options: A the text is the words of a command, a line each, instead of replies; B it is a pushed
-// transition.
+// Options: A the text is the words of a command, a line each; B it is a pushed transition; else replies.
 #include "store/redis_codec.hpp"
 #include "store/redis_reader.hpp"
 #include "tests/fuzz/check.hpp"

@@ -2,8 +2,7 @@
 // requests on one connection, parsed, routed, rewritten and framed anew by the product's own code.
 //   - the pod's bytes mean to a strict reader and to every sloppy one exactly what Alcove meant: no request
 //     smuggling by disagreement;
-//   - a strict reader in front of Alcove understands the client's bytes as Alcove does, and so do sloppy
-//   ones;
+//   - readers in front of Alcove, strict and sloppy, understand the client's bytes as Alcove does;
 //   - what reaches the pod is ours where it has to be: hop-by-hop fields, X-Forwarded-*, cookie, identity;
 //   - the pieces in which the bytes arrive change nothing.
 // Options: A a trusted proxy sends this; B over TLS.

@@ -179,7 +179,7 @@ def fuzz_long(target: str, seconds: int) -> tuple[Run, report.Outcome]:
     outcome = report.read(target, run.log, run.seconds, max(len(run.findings), int(run.code != 0)))
     say(
         f"  {'ok    ' if run.code == 0 else 'FAILED'} {target}: {outcome.executions:,} executions in {outcome.seconds} s, "
-        f"{outcome.edges} of {outcome.edges_in_all} edges, {outcome.findings} findings"
+        f"{outcome.edges} edges, {outcome.findings} findings"
     )
     if run.code != 0:
         say(explain(run))

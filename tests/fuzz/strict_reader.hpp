@@ -1,6 +1,5 @@
 // A second parser of another kind: reads HTTP/1.1 line by line, as RFC 9112 has it and not a byte more.
-// Shares no code with Alcove's (no Beast, no state machine) and is written to be read next to the RFC, not to
-// be fast.
+// Shares no code with Alcove's (no Beast, no state machine); written to be read next to the RFC.
 #pragma once
 
 #include "tests/fuzz/message.hpp"

@@ -1,6 +1,5 @@
 // Wire: one direction of a connection inside a fuzzer. Bytes arrive in pieces, in a buffer as the gateway's;
-// bodies are cut out and framed anew by the product's own code (proxy/body), and what relay would write is
-// kept.
+// bodies are cut out and framed anew by the product's own code (proxy/body); what relay would write is kept.
 #pragma once
 
 #include "proxy/body.hpp"
