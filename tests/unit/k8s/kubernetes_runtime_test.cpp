@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <deque>
 #include <filesystem>
 #include <fstream>
 
@@ -82,9 +83,12 @@ class KubernetesRuntimeTest : public testing::Test {
   }
   std::string plan_of(const PodSpec& s) const { return plan_pod(s, settings.instance)->pod.dump(); }
   using StartResult = std::optional<Result<Pod>>;
-  void start_aside(PodSpec s, StartResult& result) {
+  // The result is there when the start has ended, which may be after the test's own end.
+  StartResult& start_aside(PodSpec s) {
+    StartResult& result = results.emplace_back();
     asio::co_spawn(context, runtime->start(std::move(s)),
-                   [&](const std::exception_ptr&, Result<Pod> pod) { result.emplace(std::move(pod)); });
+                   [&result](const std::exception_ptr&, Result<Pod> pod) { result.emplace(std::move(pod)); });
+    return result;
   }
   bool created(const std::string& name) {
     return test::run_until(context, [&] { return api.objects().find(kPods, name).has_value(); });
@@ -94,8 +98,7 @@ class KubernetesRuntimeTest : public testing::Test {
   }
   Result<Pod> start_ready(PodSpec s) {
     const std::string name = pod_name(settings.instance, s.name);
-    StartResult result;
-    start_aside(std::move(s), result);
+    StartResult& result = start_aside(std::move(s));
     EXPECT_TRUE(created(name));
     become(name, kReady);
     EXPECT_TRUE(test::run_until(context, [&] { return result.has_value(); }));
@@ -103,8 +106,7 @@ class KubernetesRuntimeTest : public testing::Test {
   }
   // The pod comes to `text`, and the start ends with this reason.
   std::string fails_with(const char* text) {
-    StartResult result;
-    start_aside(spec(), result);
+    StartResult& result = start_aside(spec());
     EXPECT_TRUE(created(object()));
     become(object(), text);
     EXPECT_TRUE(test::run_until(context, [&] { return result.has_value(); }));
@@ -127,6 +129,7 @@ class KubernetesRuntimeTest : public testing::Test {
   std::shared_ptr<ApiMetrics> metrics = std::make_shared<ApiMetrics>();
   std::unique_ptr<Runtime> runtime;
   std::vector<PodExit> exits;
+  std::deque<StartResult> results;
 };
 
 TEST_F(KubernetesRuntimeTest, start_takes_one_call_and_its_end_one) {
@@ -153,16 +156,17 @@ TEST_F(KubernetesRuntimeTest, start_takes_one_call_and_its_end_one) {
 }
 
 TEST_F(KubernetesRuntimeTest, ready_is_published_with_the_condition_and_the_address_not_before) {
-  StartResult result;
-  start_aside(spec(), result);
+  StartResult& result = start_aside(spec());
   ASSERT_TRUE(created(object()));
   become(object(), R"({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})");
   become(object(), R"({"podIP": "10.1.2.3", "conditions": [{"type": "Ready", "status": "False"}]})");
-  const std::uint64_t seen = metrics->watch_events.get();
-  ASSERT_TRUE(test::run_until(context, [&] { return metrics->watch_events.get() >= seen + 2; }));
+  const auto listed = [&] {
+    const std::vector<Pod> pods = list();
+    return pods.empty() ? Pod{} : pods.front();
+  };
+  ASSERT_TRUE(test::run_until(context, [&] { return listed().endpoint.port() != 0; }));
+  EXPECT_FALSE(listed().ready);
   EXPECT_FALSE(result);
-  ASSERT_EQ(list().size(), 1U);
-  EXPECT_FALSE(list().front().ready);
   become(object(), kReady);
   ASSERT_TRUE(test::run_until(context, [&] { return result.has_value(); }));
   EXPECT_TRUE(*result);
@@ -198,8 +202,7 @@ TEST_F(KubernetesRuntimeTest, says_what_the_scheduler_says_when_the_time_is_over
 
 TEST_F(KubernetesRuntimeTest, says_what_the_events_say_when_the_status_says_nothing) {
   app.start_timeout = Millis{400};
-  StartResult result;
-  start_aside(spec(), result);
+  StartResult& result = start_aside(spec());
   ASSERT_TRUE(created(object()));
   become(object(), R"({"conditions": [{"type": "PodScheduled", "status": "True"}]})");
   const std::string uid = text_at(*api.objects().find(kPods, object()), {"metadata", "uid"});
@@ -260,9 +263,8 @@ TEST_F(KubernetesRuntimeTest, next_start_of_a_name_waits_until_the_earlier_pod_i
   api.objects().remove(kPods, object(), R"({"kind": "DeleteOptions", "gracePeriodSeconds": 30})");
   ASSERT_TRUE(test::run_until(context, [&] { return exits.size() == 1; }));
   EXPECT_TRUE(exits.front().still_there);
-  StartResult result;
   const std::size_t before = posts();
-  start_aside(spec(), result);
+  StartResult& result = start_aside(spec());
   EXPECT_FALSE(test::run_until(
       context, [&] { return posts() > before; }, Millis{100}));
   api.objects().finish(kNamespace, object());
@@ -328,8 +330,7 @@ TEST_F(KubernetesRuntimeTest, hurrying_leaves_the_end_to_the_cluster) {
 TEST_F(KubernetesRuntimeTest, start_that_is_stopped_while_the_api_is_away_ends_and_leaves_nothing) {
   ASSERT_TRUE(test::run_until(context, [&] { return api.open_watches() == 1; }));
   api.fail_next(1'000'000, {});
-  StartResult result;
-  start_aside(spec(), result);
+  StartResult& result = start_aside(spec());
   ASSERT_TRUE(test::run_until(context, [&] { return posts() >= 2; }));
   std::optional<Result<void>> stopped;
   asio::co_spawn(context, runtime->stop(spec().name, Millis{1'000}),
