@@ -1,14 +1,14 @@
 // A load generator for what wrk and h2load cannot do: many users at a fixed rate, or each user exactly once.
 // One thread, one epoll, 1 to many connections that are kept open.
 //
-//   http_load --port P --users N [--first K] [--connections C] [--sources S] [--timeout SECONDS]
+//   http_load --port P --users N [--connections C] [--sources S] [--timeout SECONDS]
 //             --rate R --seconds T      open loop: request k is due at k/R seconds, whatever became of those
 //                                       before it. Its latency counts from then, also if it had to wait for a
 //                                       free connection: a proxy that stalls cannot slow its own judge down
 //             --requests M              closed loop: M requests in all, as fast as C connections take them;
 //                                       latency counts from the sending
 //
-// Request k is of user K + k mod N, the users in a shuffled order that is always the same, as
+// Request k is of user k mod N, the users in a shuffled order that is always the same, as
 // "GET /user-U/" with "X-User-ID: user-U". Connections come from S loopback addresses in turn. Prints one
 // line of JSON: what was answered with 200, with something else, not at all (the connection broke, or no
 // answer within the timeout after the end), and the latencies of the 200s.
@@ -32,7 +32,7 @@ struct conn {
 };
 
 static struct {
-  unsigned port, users, first, connections, sources;
+  unsigned port, users, connections, sources;
   double rate, seconds, timeout;
   uint64_t requests;
 } o = {.connections = 64, .sources = 1, .timeout = 5};
@@ -56,7 +56,7 @@ static void open_conn(struct conn* c) {
 
 static void send_next(struct conn* c, uint64_t since) {
   char text[256];
-  const unsigned user = o.first + order[sent % o.users];
+  const unsigned user = order[sent % o.users];
   const int size =
       snprintf(text, sizeof text,
                "GET /user-%u/ HTTP/1.1\r\nHost: demo.localhost\r\nX-User-ID: user-%u\r\n\r\n", user, user);
@@ -142,15 +142,13 @@ static void shuffle(void) {
 }
 
 static void options(int argc, char** argv) {
-  static const struct option known[] = {{"port", 1, NULL, 'p'},    {"users", 1, NULL, 'u'},
-                                        {"first", 1, NULL, 'f'},   {"connections", 1, NULL, 'c'},
-                                        {"sources", 1, NULL, 's'}, {"rate", 1, NULL, 'r'},
-                                        {"seconds", 1, NULL, 't'}, {"requests", 1, NULL, 'n'},
-                                        {"timeout", 1, NULL, 'w'}, {NULL, 0, NULL, 0}};
+  static const struct option known[] = {
+      {"port", 1, NULL, 'p'},     {"users", 1, NULL, 'u'},   {"connections", 1, NULL, 'c'},
+      {"sources", 1, NULL, 's'},  {"rate", 1, NULL, 'r'},    {"seconds", 1, NULL, 't'},
+      {"requests", 1, NULL, 'n'}, {"timeout", 1, NULL, 'w'}, {NULL, 0, NULL, 0}};
   for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
     if (c == 'p') o.port = (unsigned)number(optarg, "--port", 1, 65535);
     if (c == 'u') o.users = (unsigned)number(optarg, "--users", 1, 10000000);
-    if (c == 'f') o.first = (unsigned)number(optarg, "--first", 0, 10000000);
     if (c == 'c') o.connections = (unsigned)number(optarg, "--connections", 1, 100000);
     if (c == 's') o.sources = (unsigned)number(optarg, "--sources", 1, 250);
     if (c == 'r') o.rate = atof(optarg);

@@ -45,7 +45,7 @@ def _nginx(folder: pathlib.Path, name: str, http: str, modules: str = "") -> str
                     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return f"""{modules}
 daemon off; worker_processes 1; user root; pid {folder}/{name}.pid; error_log {folder}/{name}.log crit;
-events {{ worker_connections {MOST_OPEN + 500}; }}
+events {{ worker_connections {2 * MOST_OPEN}; }}  # near its limit it closes connections that are new
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 75s;
   client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;

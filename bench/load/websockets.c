@@ -3,7 +3,7 @@
 //
 //   websockets --port P --sockets N --users U [--first K] [--sources S] [--seconds T] [--size BYTES]
 //
-// Socket i is of user K + i mod U and comes from the (i mod S)-th loopback address. When all are open it
+// Socket i is of user (K + i) mod U and comes from the (i mod S)-th loopback address. When all are open it
 // prints "open". With --seconds it then echoes for so long (text frames of --size bytes, 64 if not said) and
 // prints one line of JSON; else it waits until its input ends and prints how many are still open. Ends with 1
 // if a handshake is not answered with 101.
@@ -48,7 +48,7 @@ static void start_next(void) {
 
 static void shake_hands(struct conn* c) {
   char text[512];
-  const unsigned user = o.first + c->number % o.users;
+  const unsigned user = (o.first + c->number) % o.users;
   const int size = snprintf(
       text, sizeof text,
       "GET /user-%u/ HTTP/1.1\r\nHost: demo.localhost\r\nX-User-ID: user-%u\r\nConnection: Upgrade\r\n"

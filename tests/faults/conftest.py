@@ -97,8 +97,8 @@ def redis_server(place):
 
     def start(**keys) -> RedisServer:
         directory = keys.pop("directory", place / f"redis{len(servers)}")
-        servers.append(RedisServer(directory, **keys).start())
-        return servers[-1]
+        servers.append(RedisServer(directory, **keys))
+        return servers[-1].start()
 
     yield start
     for server in servers:
