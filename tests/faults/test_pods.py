@@ -7,7 +7,7 @@ from support.load import Load
 
 
 def test_ready_but_refusing_for_3_s(plain_redis, house, row):
-    home = house(plain_redis.url, "--refuse-for", "3", idle_timeout="10m")
+    home = house(plain_redis.url, "--refuse-for", "3", ready_path="/ready", idle_timeout="10m")
     with Load(home.gateways, users=8) as load:
         load.fault_begins()
         load.fault_ends()

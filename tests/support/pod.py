@@ -16,7 +16,7 @@
   /never              no answer, ever
   WebSocket           on any path: says back what it is told; tells pings apart
 
-With --refuse-for it refuses connections for so long after the first one (which found it ready).
+With --refuse-for it refuses connections for so long after the first request, which is that of a ready_path.
 With --gate it listens only after somebody has written to the FIFO: tests hold a start for as long as they like.
 """
 
@@ -287,7 +287,8 @@ def main():
     listener = listen(arguments)
     if arguments.refuse_for:
         probe, _ = listener.accept()
-        listener.close()
+        listener.close()  # before the probe has its answer: nobody else can be in the queue that is reset here
+        answer(Connection(probe, 0))
         probe.close()
         time.sleep(arguments.refuse_for)
         listener = listen(arguments)
