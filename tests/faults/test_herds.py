@@ -15,6 +15,7 @@ import pytest
 
 from support import http1
 from support.alcove import BIN, app
+from support.ports import pod_network
 
 SCOPES = {"big": 0.7, "small-a": 0.1, "small-b": 0.1, "small-c": 0.1}
 START_MS = 300
@@ -152,7 +153,8 @@ def test_a_herd_is_served_in_turn_and_hot_users_hardly_notice(make, plain_redis,
     keys = {"apps": {**apps, "hot": light_app(light_pod)}, "workers": 1, "log": {"access": False},
             "provisioner": {"starts_at_once": 20},
             "limits": {"holds": 5000, "connections_per_address": 5000}}
-    run = make(store=plain_redis.url, **keys)
+    # Everyone keeps the pod: an address for each.
+    run = make(store=plain_redis.url, network=pod_network(20), **keys)
     control = make(**keys)
     before_kb = memory_kb(run)
     out, quiet_now = multiprocessing.Queue(), multiprocessing.Event()

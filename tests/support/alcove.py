@@ -43,7 +43,7 @@ class Alcove:
 
     def __init__(self, directory: pathlib.Path, config: dict | str | None = None, role: str = "up",
                  arguments: tuple[str, ...] = (), environment: dict | None = None,
-                 state: pathlib.Path | None = None, **keys):
+                 state: pathlib.Path | None = None, network: str | None = None, **keys):
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.role = role
@@ -53,6 +53,7 @@ class Alcove:
         self.port = free_port()
         self.admin_port = free_port()
         self.file = directory / "alcove.yaml"
+        self.network = network or pod_network()
         self.config = config if config is not None else self.defaults()
         if isinstance(self.config, dict):
             self.config.update(keys)
@@ -73,7 +74,7 @@ class Alcove:
             "identity": [{"trusted_header": {"header": "X-User-ID", "from": ["127.0.0.0/8"]}},
                          {"dev": {"secret": "a secret that only tests know"}}],
             "store": "memory",
-            "runtime": {"local": {"directory": str(self.state), "network": pod_network()}},
+            "runtime": {"local": {"directory": str(self.state), "network": self.network}},
             "provisioner": {"retry_first": "500ms"},
             "reaper": {"interval": "50ms"},
             "activity_interval": "100ms",

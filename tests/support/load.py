@@ -44,7 +44,7 @@ class Answer:
     sent: float
     done: float
     what: str = ""
-    pod: tuple[int, int] | None = None  # generation, pid
+    pod: tuple[int, float] | None = None  # as User.from_two_pods
 
 
 class User:
@@ -55,20 +55,21 @@ class User:
         self.pause = pause
         self.number = 0
         self.answers: list[Answer] = []
-        self.latest = 0  # pid of the newest pod that has answered
-        self.replaced: dict[int, float] = {}  # pid -> when a newer pod's answer had been received
+        self.latest: tuple[int, float] | None = None  # the newest pod that has answered
+        self.replaced: dict[tuple[int, float] | None, float] = {}  # when a newer pod's answer had been received
 
     @property
     def session(self) -> str:
         return f"{self.app}/{self.name}"
 
-    def from_two_pods(self, sent: float, done: float, pid: int) -> bool:
-        """A request that was sent after a newer pod's answer had come must not meet the older pod."""
-        if pid in self.replaced:
-            return sent > self.replaced[pid]
-        if pid != self.latest:
+    def from_two_pods(self, sent: float, done: float, pod: tuple[int, float]) -> bool:
+        """A request that was sent after a newer pod's answer had come must not meet the older pod. `pod`: its pid and
+        since when it listens, for the system uses a pid again after a while."""
+        if pod in self.replaced:
+            return sent > self.replaced[pod]
+        if pod != self.latest:
             self.replaced[self.latest] = done
-            self.latest = pid
+            self.latest = pod
         return False
 
 
@@ -254,9 +255,10 @@ class Load:
             return ended("wrong", f"{method} {target} got the answer to {fact['method']} {fact['target']}")
         if body is not None and fact["body_sha256"] != hashlib.sha256(body).hexdigest():
             return ended("wrong", f"{target}: the pod got another body")
-        if user.from_two_pods(sent, done, fact["pid"]):
-            return ended("wrong", f"{target}: pid {fact['pid']} answered after another pod had")
-        return ended("right", pod=(fact["generation"], fact["pid"]))
+        pod = (fact["pid"], fact["listening_at"])
+        if user.from_two_pods(sent, done, pod):
+            return ended("wrong", f"{target}: generation {fact['generation']}, pid {fact['pid']} answered after another pod had")
+        return ended("right", pod=pod)
 
     def _judge_error(self, response, method, target, ended) -> Answer:
         said = f"{response.status}"

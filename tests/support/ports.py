@@ -31,7 +31,7 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
-def pod_network() -> str:
-    """A part of 127.96.0.0/11 of one's own, so that runs side by side do not meet."""
+def pod_network(prefix: int = 22) -> str:
+    """A part of 127.96.0.0/11 of one's own, so that runs side by side do not meet. `prefix`: 16 to 22."""
     first, count = (96 + 4 * _WORKER, 4) if "PYTEST_XDIST_WORKER" in os.environ else (96, 32)
-    return f"127.{random.randrange(first, first + count)}.{random.randrange(0, 64) * 4}.0/22"
+    return f"127.{random.randrange(first, first + count)}.{random.randrange(0, 64) * 4 & -(1 << 24 - prefix)}.0/{prefix}"
