@@ -2,6 +2,7 @@
 
 #include "alcove/stores.hpp"
 #include "config/units.hpp"
+#include "k8s/dry_run.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -66,12 +67,23 @@ void print_summary(const std::string& file, const Settings& settings) {
   }
 }
 
+// What the cluster says of the apps' pods.
+std::vector<std::string> ask_cluster(const CommandLine& line, const Settings& settings) {
+  const auto* runtime = std::get_if<KubernetesRuntimeSettings>(&settings.runtime);
+  if (runtime == nullptr) return {line.config + ": --server is for runtime.kubernetes, and this has another"};
+  std::vector<std::string> faults = k8s::try_on_cluster(*runtime, settings.apps);
+  for (std::string& fault : faults) fault.insert(0, line.config + ": ");
+  return faults;
+}
+
 }  // namespace
 
 int run_check(const CommandLine& line) {
   // Judged for `alcove up`: whether a single role can run with it depends on the role.
-  const Configuration configuration = configure(line.config, "", {}, {true, true, true});
-  const bool good = configuration.settings != nullptr;
+  Configuration configuration = configure(line.config, "", {}, {true, true, true, true});
+  if (line.server && configuration.settings)
+    configuration.faults = ask_cluster(line, *configuration.settings);
+  const bool good = configuration.faults.empty();
   if (line.json) {
     const nlohmann::json out{{"file", line.config},
                              {"good", good},

@@ -103,11 +103,19 @@ CommandLine parse_command_line(int argc, char** argv) {
   CLI::App* reaper =
       app.add_subcommand("reaper", "Run the reaper alone: stops idle pods (needs a Redis store)")->group(run);
   add_run_options(*reaper, out, false, true);
+  CLI::App* api =
+      app.add_subcommand("api",
+                         "Run the admin listener alone: for people and monitoring (needs a Redis store)")
+          ->group(run);
+  add_run_options(*api, out, false, true);
 
   CLI::App* check =
       app.add_subcommand("check", "Say what is wrong with a configuration file, or what it means")
           ->group(run);
   check->add_option("file", out.config, "Configuration file (YAML)")->required()->type_name("FILE");
+  check->add_flag(
+      "--server", out.server,
+      "Ask the Kubernetes cluster too whether it would take the apps' pods (a dry run: nothing is kept)");
   check->add_flag("--json", out.json, "Print JSON, for programs");
   CLI::App* version = app.add_subcommand("version", "Print the version")->group(run);
   version->add_flag("--json", out.json, "Print JSON, for programs");
@@ -172,11 +180,11 @@ CommandLine parse_command_line(int argc, char** argv) {
     return out;
   }
   const std::pair<CLI::App*, Command> commands[] = {
-      {up, Command::up},         {gateway, Command::gateway}, {provisioner, Command::provisioner},
-      {reaper, Command::reaper}, {check, Command::check},     {version, Command::version},
-      {ls, Command::ls},         {show, Command::show},       {start, Command::start},
-      {stop, Command::stop},     {pin, Command::pin},         {unpin, Command::unpin},
-      {busy, Command::busy},     {logs, Command::logs}};
+      {up, Command::up},           {gateway, Command::gateway}, {provisioner, Command::provisioner},
+      {reaper, Command::reaper},   {api, Command::api},         {check, Command::check},
+      {version, Command::version}, {ls, Command::ls},           {show, Command::show},
+      {start, Command::start},     {stop, Command::stop},       {pin, Command::pin},
+      {unpin, Command::unpin},     {busy, Command::busy},       {logs, Command::logs}};
   for (const auto& [subcommand, command] : commands)
     if (subcommand->parsed()) out.command = command;
   return out;

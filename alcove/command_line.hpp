@@ -16,6 +16,7 @@ enum class Command : std::uint8_t {
   gateway,
   provisioner,
   reaper,
+  api,
   check,
   version,
   ls,
@@ -36,6 +37,7 @@ struct CommandLine {
   Overrides overrides;
   bool take_over = false;  // gateway: from the process that runs now
 
+  bool server = false;  // check: ask the cluster too
   bool json = false;
   std::string admin;  // address of the admin listener to ask
   std::string token;

@@ -27,7 +27,7 @@ std::string executable() {
 Roles roles_of(Command command) {
   const bool up = command == Command::up;
   return {up || command == Command::gateway, up || command == Command::provisioner,
-          up || command == Command::reaper};
+          up || command == Command::reaper, up || command == Command::api};
 }
 
 // Every client and every pod connection is a descriptor, and the soft limit is often 1024.
@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
       case Command::gateway:
       case Command::provisioner:
       case Command::reaper:
+      case Command::api:
         return run_roles(line);
       case Command::check:
         return run_check(line);

@@ -13,14 +13,22 @@ import time
 from support.ports import free_port
 
 
+def encoded(*words: str) -> bytes:
+    parts = [f"*{len(words)}\r\n".encode()]
+    parts += [f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words]
+    return b"".join(parts)
+
+
 class RedisServer:
     def __init__(self, directory: pathlib.Path, port: int | None = None, aof: bool = False,
-                 arguments: tuple[str, ...] = (), environment: dict | None = None):
+                 arguments: tuple[str, ...] = (), environment: dict | None = None, login: tuple[str, str] | None = None):
+        """`login`: user and password of the tests' own commands, where an ACL asks for them."""
         self.directory = directory
         self.port = port or free_port()
         self.aof = aof
         self.arguments = arguments
         self.environment = environment or {}
+        self.login = login
         self.process: subprocess.Popen | None = None
 
     @property
@@ -49,9 +57,10 @@ class RedisServer:
 
     def command(self, *words: str) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            parts = [f"*{len(words)}\r\n".encode()]
-            parts += [f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words]
-            connection.sendall(b"".join(parts))
+            if self.login:
+                connection.sendall(encoded("AUTH", *self.login))
+                assert (answer := connection.recv(65536)) == b"+OK\r\n", answer
+            connection.sendall(encoded(*words))
             return connection.recv(65536)
 
     def info(self, field: str) -> str:
