@@ -5,8 +5,6 @@
 #include "base/log.hpp"
 #include "config/reload.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 
 #include <signal.h>
@@ -85,7 +83,7 @@ Result<void> App::begin() {
   if (control_)
     if (auto started = control_->start(); !started) return started;
   if (successor_)
-    asio::co_spawn(io_, succeed(), asio::detached);
+    launch(io_, succeed());
   else
     accept();
   return {};
@@ -166,7 +164,7 @@ void App::taken_over() {
   if (ending_.exchange(true)) return;
   spdlog::info("takeover: another process accepts now; ending in order");
   admin_->stop_accepting();
-  asio::co_spawn(io_, end(true), asio::detached);
+  launch(io_, end(true));
 }
 
 int App::run() {
@@ -184,7 +182,7 @@ int App::run() {
     return 1;
   }
   greet();
-  asio::co_spawn(io_, signals(), asio::detached);
+  launch(io_, signals());
   io_.run();
   spdlog::info("ended");
   return 0;
@@ -217,7 +215,7 @@ Awaitable<void> App::signals() {
     spdlog::info("{}: ending in order; a second signal ends at once",
                  number == SIGINT ? "SIGINT" : "SIGTERM");
     if (ending_.exchange(true)) continue;  // a successor has taken over before
-    asio::co_spawn(io_, end(false), asio::detached);
+    launch(io_, end(false));
   }
 }
 

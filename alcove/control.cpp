@@ -5,8 +5,6 @@
 #include "local/local_runtime.hpp"
 #include "local/static_runtime.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 
 namespace alcove {
@@ -61,7 +59,7 @@ Result<void> Control::start() {
 
 void Control::spawn(Awaitable<void> role) {
   ++running_;
-  asio::co_spawn(io_, std::move(role), [this](const std::exception_ptr& thrown) {
+  launch(io_, std::move(role), [this](const std::exception_ptr& thrown) {
     if (thrown) {
       // A defect of ours. Going on without the role would let sessions hang with nobody to see why.
       try {
@@ -94,9 +92,7 @@ void Control::reload(SettingsPtr settings) {
 }
 
 void Control::stop(std::function<void()> done) {
-  asio::post(io_, [this, done = std::move(done)]() mutable {
-    asio::co_spawn(io_, finish(std::move(done)), asio::detached);
-  });
+  asio::post(io_, [this, done = std::move(done)]() mutable { launch(io_, finish(std::move(done))); });
 }
 
 Awaitable<void> Control::finish(std::function<void()> done) {
@@ -123,9 +119,8 @@ void Control::join() {
 Awaitable<Result<LogPart>> Control::read(SessionKey key, Generation generation, std::uint64_t offset,
                                          bool tail) {
   LogRequest request{{std::move(key), generation}, offset, tail};
-  // The runtime belongs to the control thread: its coroutine runs there, and this one goes on where it was.
-  auto [thrown, chunk] = co_await asio::co_spawn(io_, runtime_->logs(std::move(request)), kTuple);
-  if (thrown) co_return Error{Errc::internal, "the runtime failed to read the log"};
+  // The runtime belongs to the control thread.
+  auto chunk = co_await run_on(io_, runtime_->logs(std::move(request)));
   if (!chunk) co_return chunk.error();
   co_return LogPart{std::move(chunk->text), chunk->next, chunk->ended};
 }

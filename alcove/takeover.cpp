@@ -2,9 +2,6 @@
 
 #include "base/log.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -141,7 +138,7 @@ Result<void> Predecessor::open(const std::string& path) {
 Result<void> Predecessor::publish() {
   if (std::rename(beside_.c_str(), path_.c_str()) != 0) return cannot("rename to", path_);
   published_ = true;
-  asio::co_spawn(listener_.get_executor(), serving(), asio::detached);
+  launch(listener_.get_executor(), serving());
   return {};
 }
 

@@ -3,9 +3,6 @@
 #include "api/admin_conn.hpp"
 #include "base/log.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <fcntl.h>
 
 namespace alcove {
@@ -47,7 +44,7 @@ Result<void> AdminServer::bind(ListeningSocket inherited) {
 }
 
 void AdminServer::start() {
-  asio::co_spawn(io_, accepting(), asio::detached);
+  launch(io_, accepting());
 }
 
 Result<ListeningSocket> AdminServer::duplicate() const {
@@ -76,7 +73,7 @@ Awaitable<void> AdminServer::accepting() {
       spdlog::warn("admin listener: refused a connection, {} are open", connections_.size());
       continue;
     }
-    asio::co_spawn(io_, AdminConn::serve(*this, std::move(socket)), asio::detached);
+    launch(io_, AdminConn::serve(*this, std::move(socket)));
   }
 }
 

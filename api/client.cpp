@@ -3,8 +3,6 @@
 #include "base/endpoint.hpp"
 #include "base/net.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/basic_resolver.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -102,7 +100,7 @@ Awaitable<void> run(Call& call, Stream& stream) {
 Result<AdminClient::Answer> perform(Call call) {
   asio::io_context io{1};
   Stream stream(io.get_executor());
-  asio::co_spawn(io, run(call, stream), asio::detached);
+  launch(io, run(call, stream));
   io.run();
   return std::move(call.answer);
 }

@@ -3,8 +3,9 @@
 // Thread: an object made from an io_context is used on that io_context's thread only.
 #pragma once
 
+#include "base/awaitable.hpp"
+
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -19,18 +20,14 @@ namespace alcove {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-using Executor = asio::io_context::executor_type;
-template <class T>
-using Awaitable = asio::awaitable<T, Executor>;
 using tcp = asio::ip::tcp;
 using Socket = asio::basic_stream_socket<tcp, Executor>;
 using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
-// Completion token for every await on an Asio operation: no exception, and no coroutine frame of its own
-// (in Boost 1.81 `use_awaitable` allocates one per operation).  `auto [ec, n] = co_await s.async_...(..,
-// kTuple);`
+// Completion token for every await on an Asio operation: no exception, and no coroutine frame of its own.
+// `auto [ec, n] = co_await s.async_...(.., kTuple);`
 inline constexpr auto kTuple = asio::as_tuple(asio::deferred);
 
 }  // namespace alcove

@@ -3,8 +3,6 @@
 #include "base/text.hpp"
 #include "demo/assets.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -180,7 +178,7 @@ Awaitable<void> accept_all(Acceptor acceptor, Pod& pod) {
     auto [ec] = co_await acceptor.async_accept(socket, kTuple);
     if (!ec) {
       Stream stream(std::move(socket));
-      asio::co_spawn(acceptor.get_executor(), connection(std::move(stream), pod), asio::detached);
+      launch(acceptor.get_executor(), connection(std::move(stream), pod));
       continue;
     }
     if (ec == asio::error::operation_aborted) co_return;
@@ -204,7 +202,7 @@ Result<void> serve(asio::io_context& context, Pod& pod) {
     return Error{Errc::unavailable,
                  fmt::format("cannot listen on {}: {}", to_string(pod.endpoint), ec.message())};
   pod.endpoint = acceptor.local_endpoint();
-  asio::co_spawn(context, accept_all(std::move(acceptor), pod), asio::detached);
+  launch(context, accept_all(std::move(acceptor), pod));
   return {};
 }
 

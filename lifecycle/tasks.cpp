@@ -2,13 +2,11 @@
 
 #include "base/log.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-
 namespace alcove {
 
 void Tasks::spawn(Awaitable<void> task) {
   ++running_;
-  asio::co_spawn(executor_, std::move(task), [this](const std::exception_ptr& thrown) { finished(thrown); });
+  launch(executor_, std::move(task), [this](const std::exception_ptr& thrown) { finished(thrown); });
 }
 
 Awaitable<void> Tasks::all_done() {

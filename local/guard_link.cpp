@@ -3,9 +3,6 @@
 #include "base/log.hpp"
 #include "local/guard.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -76,8 +73,8 @@ Result<std::shared_ptr<GuardLink>> GuardLink::start(asio::io_context& context, i
   }
   std::shared_ptr<GuardLink> link(
       new GuardLink(context, pair[0], *pid, std::move(on_message), std::move(on_end)));
-  asio::co_spawn(link->executor_, receive_all(link), asio::detached);
-  asio::co_spawn(link->executor_, send_all(link), asio::detached);
+  launch(link->executor_, receive_all(link));
+  launch(link->executor_, send_all(link));
   return link;
 }
 

@@ -1,7 +1,5 @@
 #include "local/ready_check.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
 
@@ -45,7 +43,7 @@ Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, Steady
     if (self->cancelled_) co_return Error{Errc::cancelled, "the check was given up"};
     const SteadyTime limit = std::min(deadline, SteadyClock::now() + kMostAttempt);
     self->limited_ = false;
-    asio::co_spawn(self->executor_, watch(self, ++self->attempts_, limit), asio::detached);
+    launch(self->executor_, watch(self, ++self->attempts_, limit));
     const std::string met = co_await self->attempt();
     self->limit_.cancel();
     error_code ignored;

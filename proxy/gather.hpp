@@ -1,9 +1,9 @@
 // Gather: up to four pieces that are sent as one write (head, chunk size, payload, chunk end), without
 // copying them together. Called by relay; filled by it and body. Owns nothing: the pieces live as long as the
-// write. It is an Asio ConstBufferSequence; consume() after a partial write. Pure, any thread.
+// write. consume() after a partial write. Pure, any thread.
 #pragma once
 
-#include <boost/asio/buffer.hpp>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -14,29 +14,30 @@ namespace alcove::proxy {
 class Gather {
  public:
   void add(const void* data, std::size_t size) {
-    if (size > 0) parts_[count_++] = boost::asio::const_buffer(data, size);
+    // sendmsg(2) does not write to what an iovec points to.
+    if (size > 0) parts_[count_++] = {const_cast<void*>(data), size};
   }
   std::size_t size() const {
     std::size_t total = 0;
-    for (std::size_t i = first_; i < count_; ++i) total += parts_[i].size();
+    for (std::size_t i = first_; i < count_; ++i) total += parts_[i].iov_len;
     return total;
   }
   void consume(std::size_t n) {
     while (n > 0) {
-      const std::size_t step = std::min(n, parts_[first_].size());
-      parts_[first_] += step;
+      iovec& part = parts_[first_];
+      const std::size_t step = std::min(n, part.iov_len);
+      part.iov_base = static_cast<char*>(part.iov_base) + step;
+      part.iov_len -= step;
       n -= step;
-      if (parts_[first_].size() == 0) ++first_;
+      if (part.iov_len == 0) ++first_;
     }
   }
-  // As Asio wants it
-  using value_type = boost::asio::const_buffer;
-  using const_iterator = const boost::asio::const_buffer*;
-  const_iterator begin() const { return parts_.data() + first_; }
-  const_iterator end() const { return parts_.data() + count_; }
+  // What is left, for sendmsg(2).
+  const iovec* data() const { return parts_.data() + first_; }
+  std::size_t count() const { return count_ - first_; }
 
  private:
-  std::array<boost::asio::const_buffer, 4> parts_;
+  std::array<iovec, 4> parts_;
   std::size_t first_ = 0;
   std::size_t count_ = 0;
 };

@@ -3,9 +3,6 @@
 #include "base/backoff.hpp"
 #include "base/log.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <random>
 
 namespace alcove::proxy {
@@ -103,7 +100,7 @@ void WaitingRooms::ask(const std::shared_ptr<Room>& room) {
   room->ask_again = room->asking;
   if (room->asking) return;
   room->asking = true;
-  asio::co_spawn(executor_, asking(room), asio::detached);
+  launch(executor_, asking(room));
 }
 
 // Asks until the store has answered and nothing has been heard meanwhile, or nobody waits any more.

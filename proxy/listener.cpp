@@ -5,9 +5,6 @@
 #include "proxy/respond.hpp"
 #include "proxy/worker.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -180,7 +177,7 @@ Result<ListeningSocket> Listener::duplicate() const {
 }
 
 void Listener::start() {
-  asio::co_spawn(worker_.io.get_executor(), accepting(), asio::detached);
+  launch(worker_.io.get_executor(), accepting());
 }
 
 void Listener::close() {
@@ -224,9 +221,8 @@ void Listener::admit(Socket socket) {
   if (verdict != ConnectionBudget::Verdict::granted) return turn_away(std::move(socket), verdict);
   worker_.opened();
   std::shared_ptr<asio::ssl::context> tls = tls_ != nullptr ? tls_->current() : nullptr;
-  asio::co_spawn(worker_.io.get_executor(),
-                 ClientConn::serve(worker_, std::move(socket), std::move(tls), address, endpoint_.port()),
-                 asio::detached);
+  launch(worker_.io.get_executor(),
+         ClientConn::serve(worker_, std::move(socket), std::move(tls), address, endpoint_.port()));
 }
 
 // Says why, where that costs no handshake, and reads on for a moment so that a reset does not overtake the
@@ -255,8 +251,8 @@ void Listener::turn_away(Socket socket, ConnectionBudget::Verdict why) {
   if (ec) return;
   socket.shutdown(Socket::shutdown_send, ec);
   ++turning_away_;
-  asio::co_spawn(worker_.io.get_executor(), read_to_end(std::move(socket), kTurnAwayLinger),
-                 [this](const std::exception_ptr&) { --turning_away_; });
+  launch(worker_.io.get_executor(), read_to_end(std::move(socket), kTurnAwayLinger),
+         [this](const std::exception_ptr&) { --turning_away_; });
 }
 
 }  // namespace alcove::proxy

@@ -8,6 +8,7 @@
 #include "base/time.hpp"
 #include "proxy/buffer.hpp"
 #include "proxy/metrics.hpp"
+#include "proxy/polled_socket.hpp"
 #include "proxy/route_cache.hpp"
 
 #include <memory>
@@ -16,17 +17,9 @@ namespace alcove::proxy {
 
 class PodConn {
  public:
-  PodConn(Executor executor, BufferPool& buffers) : socket(executor), in(buffers) {}
+  PodConn(Poller& poller, BufferPool& buffers) : socket(poller), in(buffers) {}
 
-  // Nobody has written to it or closed it while it was idle: anything there ends it (rules 9 and 13).
-  bool is_quiet();
-  template <class Buffers>
-  std::size_t try_write(const Buffers& buffers) {
-    error_code ec;
-    return socket.write_some(buffers, ec);
-  }
-
-  Socket socket;
+  PolledSocket socket;
   Buffer in;
   bool reused = false;
   SteadyTime idle_until{};
@@ -34,14 +27,13 @@ class PodConn {
 
 class PodPool {
  public:
-  PodPool(Executor executor, BufferPool& buffers, WorkerMetrics& metrics)
-      : executor_(executor), buffers_(buffers), metrics_(metrics) {}
+  PodPool(Poller& poller, BufferPool& buffers, WorkerMetrics& metrics)
+      : poller_(poller), buffers_(buffers), metrics_(metrics) {}
 
   // An idle connection of this route that is still good, or nullptr.
   std::unique_ptr<PodConn> take(CachedRoute& route);
   // A connection without its peer yet; the caller awaits connect() and can cancel its socket meanwhile.
-  std::unique_ptr<PodConn> make() { return std::make_unique<PodConn>(executor_, buffers_); }
-  // Opens and connects. Sets TCP_NODELAY and non-blocking mode.
+  std::unique_ptr<PodConn> make() { return std::make_unique<PodConn>(poller_, buffers_); }
   Awaitable<error_code> connect(PodConn& pod, Endpoint endpoint);
   // For the next exchange, if the route still stands; else it is closed.
   void put(CachedRoute& route, std::unique_ptr<PodConn> pod, SteadyTime idle_until);
@@ -51,7 +43,7 @@ class PodPool {
  private:
   static constexpr std::size_t kMostIdle = 256;  // per route
 
-  Executor executor_;
+  Poller& poller_;
   BufferPool& buffers_;
   WorkerMetrics& metrics_;
 };

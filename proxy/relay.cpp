@@ -4,9 +4,6 @@
 #include "base/text.hpp"
 #include "proxy/head_rules.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <charconv>
 
 namespace alcove::proxy {
@@ -403,7 +400,7 @@ Awaitable<Relay::Outcome> Relay::run() {
     upload_ended_.emplace(exchange_.worker_.io.get_executor());
     upload_running_ = true;
     limit_wait();
-    asio::co_spawn(exchange_.worker_.io.get_executor(), upload(), asio::detached);
+    launch(exchange_.worker_.io.get_executor(), upload());
   }
   auto over = co_await response_head();
   if (!over && !outcome_.tunnel) {

@@ -1,28 +1,25 @@
 #include "proxy/stream.hpp"
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-
 namespace alcove::proxy {
 
-std::string ClientStream::close_notify() {
-  std::string out;
-  SSL* const ssl = tls_->native_handle();
-  if ((SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) != 0) return out;
-  // Asio's end of the pipe is sent only by its own operations: for this one record the engine writes to ours.
-  BIO* const asios = SSL_get_wbio(ssl);
-  BIO* const ours = BIO_new(BIO_s_mem());
-  if (ours == nullptr) return out;
-  BIO_up_ref(asios);
-  SSL_set0_wbio(ssl, ours);
-  SSL_shutdown(ssl);
-  ERR_clear_error();
-  const char* data = nullptr;
-  const long size = BIO_get_mem_data(ours, &data);
-  if (size > 0) out.assign(data, static_cast<std::size_t>(size));
-  SSL_set0_wbio(ssl, asios);
-  return out;
+Awaitable<error_code> ClientStream::handshake(asio::ssl::context& context) {
+  tls_.emplace(socket_, context);
+  for (;;) {
+    error_code ec = tls_->try_handshake();
+    if (ec != asio::error::would_block) co_return ec;
+    ec = co_await again(false);
+    if (ec) co_return ec;
+  }
+}
+
+Awaitable<void> ClientStream::end_writing() {
+  if (!tls_) {
+    socket_.shutdown_send();
+    co_return;
+  }
+  while (tls_->try_close_notify() == asio::error::would_block) {
+    if (co_await again(true)) co_return;
+  }
 }
 
 }  // namespace alcove::proxy

@@ -1,79 +1,56 @@
 // ClientStream: a client's TCP connection, plain or TLS, as one type, so that everything behind the listener
-// is written once. Called by client_conn, exchange, relay, tunnel. Thread: the worker's. Owns the socket. It
-// is an Asio AsyncReadStream and AsyncWriteStream; try_write sends without suspending, which on a plain
-// socket is nearly always all there is to do.
+// is written once. Called by client_conn, exchange, relay, tunnel. Thread: the worker's. Owns the socket.
+// try_* return at once; what is awaited is that another try is worth it.
 #pragma once
 
 #include "base/net.hpp"
+#include "proxy/polled_socket.hpp"
+#include "proxy/tls_session.hpp"
 
-#include <boost/asio/ssl/stream.hpp>
-
-#include <memory>
-#include <string>
-#include <utility>
+#include <optional>
+#include <string_view>
 
 namespace alcove::proxy {
 
 class ClientStream {
  public:
-  using executor_type = Executor;
-  using Tls = asio::ssl::stream<Socket&>;
+  ClientStream(Poller& poller, Fd fd) : socket_(poller, std::move(fd)) {}
 
-  explicit ClientStream(Socket socket) : socket_(std::move(socket)) {}
-  ClientStream(const ClientStream&) = delete;
-  ClientStream& operator=(const ClientStream&) = delete;
+  PolledSocket& socket() { return socket_; }
+  bool is_tls() const { return tls_.has_value(); }
+  Awaitable<error_code> handshake(asio::ssl::context& context);
 
-  executor_type get_executor() { return socket_.get_executor(); }
-  Socket& socket() { return socket_; }
-  bool is_tls() const { return tls_ != nullptr; }
-  Tls& tls() { return *tls_; }
-  Tls& start_tls(asio::ssl::context& context) {
-    tls_ = std::make_unique<Tls>(socket_, context);
-    return *tls_;
+  // As in PolledSocket.
+  std::size_t try_read(char* data, std::size_t size, error_code& ec) {
+    return tls_ ? tls_->try_read(data, size, ec) : socket_.try_read(data, size, ec);
+  }
+  std::size_t try_write(const Gather& parts, error_code& ec) {
+    return tls_ ? tls_->try_write(parts, ec) : socket_.try_write(parts, ec);
+  }
+  std::size_t try_write(std::string_view data, error_code& ec) {
+    Gather parts;
+    parts.add(data.data(), data.size());
+    return try_write(parts, ec);
   }
 
-  // The bytes by which TLS says that nothing more will be sent (close_notify, RFC 8446 6.1), for the socket
-  // itself. Unlike async_shutdown it waits for nothing, so that reading can go on. Empty if said already. Not
-  // while a write is under way.
-  std::string close_notify();
+  // Something may be there to be read: until then no buffer for it is needed.
+  Readiness wait_readable() { return {socket_, false, tls_ && tls_->pending()}; }
+  // After a try that would block: when to try again.
+  Readiness again_to_read() { return again(false); }
+  Readiness again_to_write() { return again(true); }
 
-  template <class Buffers, class Token>
-  auto async_read_some(const Buffers& buffers, Token&& token) {
-    return asio::async_initiate<Token, void(error_code, std::size_t)>(
-        [](auto handler, ClientStream* self, const Buffers& b) {
-          if (self->tls_) {
-            self->tls_->async_read_some(b, std::move(handler));
-          } else {
-            self->socket_.async_read_some(b, std::move(handler));
-          }
-        },
-        token, this, buffers);
-  }
-  template <class Buffers, class Token>
-  auto async_write_some(const Buffers& buffers, Token&& token) {
-    return asio::async_initiate<Token, void(error_code, std::size_t)>(
-        [](auto handler, ClientStream* self, const Buffers& b) {
-          if (self->tls_) {
-            self->tls_->async_write_some(b, std::move(handler));
-          } else {
-            self->socket_.async_write_some(b, std::move(handler));
-          }
-        },
-        token, this, buffers);
-  }
-
-  // Sends what the socket takes at once; 0 with TLS, whose engine cannot be left half-way. An error comes
-  // back from the awaited write that follows.
-  template <class Buffers>
-  std::size_t try_write(const Buffers& buffers) {
-    if (tls_) return 0;
-    error_code ec;
-    return socket_.write_some(buffers, ec);
-  }
+  // Says that nothing more will be sent; reading can go on.
+  Awaitable<void> end_writing();
 
  private:
-  Socket socket_;
-  std::unique_ptr<Tls> tls_;
+  // A TLS engine that reads may have to write first (RFC 8446 4.6.3), and the other way round.
+  Readiness again(bool to_write) {
+    if (tls_) to_write = tls_->wants_write();
+    return to_write ? socket_.wait_writable() : socket_.wait_readable();
+  }
+
+  PolledSocket socket_;
+  std::optional<TlsSession> tls_;
 };
 
 }  // namespace alcove::proxy

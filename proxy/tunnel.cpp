@@ -1,8 +1,5 @@
 #include "proxy/tunnel.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 namespace alcove::proxy {
 namespace {
 
@@ -161,7 +158,7 @@ Awaitable<std::optional<Failure>> Tunnel::run() {
   conn_.set_tunnel(true);
   conn_.watch_client(false);  // half-close is for the tunnel to see
   limit();
-  asio::co_spawn(exchange_.worker_.io.get_executor(), client_to_pod(), asio::detached);
+  launch(exchange_.worker_.io.get_executor(), client_to_pod());
   co_await pod_to_client();
   while (!from_client_.ended) {
     if (broken_ || conn_.gone() || conn_.expired()) conn_.cancel();

@@ -4,8 +4,6 @@
 #include "base/log.hpp"
 #include "proxy/client_conn.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 
 #include <cstring>
@@ -74,8 +72,8 @@ Result<void> Worker::duplicate(std::vector<ListeningSocket>& out) const {
 }
 
 void Worker::start() {
-  asio::co_spawn(io.get_executor(), ticking(), asio::detached);
-  asio::co_spawn(io.get_executor(), beating(), asio::detached);
+  launch(io.get_executor(), ticking());
+  launch(io.get_executor(), beating());
   thread_ = std::thread([this] { run(); });
 }
 

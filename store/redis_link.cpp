@@ -2,8 +2,6 @@
 
 #include "base/backoff.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -70,7 +68,7 @@ RedisLink::RedisLink(Executor executor, const RedisStoreSettings& settings, TlsC
 std::shared_ptr<RedisLink> RedisLink::open(Executor executor, const RedisStoreSettings& settings,
                                            TlsContext tls, Hooks hooks) {
   auto link = std::make_shared<RedisLink>(executor, settings, std::move(tls), std::move(hooks));
-  asio::co_spawn(executor, run(link), asio::detached);
+  launch(executor, run(link));
   return link;
 }
 
@@ -155,8 +153,8 @@ Awaitable<Result<void>> RedisLink::use(WirePtr wire) {
   if (!wire->broken.empty()) co_return Error{Errc::unavailable, wire->broken};
   wire->up = true;
   wire->watchdog.cancel();
-  asio::co_spawn(executor_, write(shared_from_this(), wire), asio::detached);
-  asio::co_spawn(executor_, keep_alive(shared_from_this(), wire), asio::detached);
+  launch(executor_, write(shared_from_this(), wire));
+  launch(executor_, keep_alive(shared_from_this(), wire));
   for (const CallPtr& call : std::exchange(waiting_, {}))
     if (!call->result) send(call);
   hooks_.on_up();

@@ -12,9 +12,6 @@
 #include "base/time.hpp"
 #include "store/redis_store.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -159,9 +156,9 @@ int main(int argc, char** argv) {
   std::size_t left = kFillersAtOnce;
   if (what == "fill") {
     for (std::size_t i = 0; i < kFillersAtOnce; ++i)
-      asio::co_spawn(io.get_executor(), fill_some(*store, i, options, left), asio::detached);
+      launch(io.get_executor(), fill_some(*store, i, options, left));
   } else {
-    asio::co_spawn(io.get_executor(), beat_on(*store, io.get_executor(), options), asio::detached);
+    launch(io.get_executor(), beat_on(*store, io.get_executor(), options));
   }
   io.run();
   return 0;

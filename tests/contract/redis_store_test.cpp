@@ -84,8 +84,8 @@ TEST_F(RedisStoreTest, call_made_while_the_server_is_away_waits_and_succeeds_whe
   server.kill();
   ASSERT_TRUE(until(io, [&] { return !store->connected(); }));
   std::optional<Result<Session>> answer;
-  asio::co_spawn(io, store->acquire(ada()),
-                 [&](std::exception_ptr, Result<Session> result) { answer = std::move(result); });
+  launch(io, store->acquire(ada()),
+         [&](std::exception_ptr, Result<Session> result) { answer = std::move(result); });
   io.poll();
   EXPECT_FALSE(answer);
   server.start();
@@ -102,11 +102,10 @@ TEST_F(RedisStoreTest, call_in_flight_when_the_link_breaks_is_repeated_if_it_can
   server.freeze();
   std::optional<Result<Session>> acquired;
   std::optional<Result<std::optional<Session>>> claimed;
-  asio::co_spawn(io, store->acquire(ada()),
-                 [&](std::exception_ptr, Result<Session> result) { acquired = std::move(result); });
-  asio::co_spawn(
-      io, store->claim(ClaimRequest{"p", 20, Millis{1'000}}),
-      [&](std::exception_ptr, Result<std::optional<Session>> result) { claimed = std::move(result); });
+  launch(io, store->acquire(ada()),
+         [&](std::exception_ptr, Result<Session> result) { acquired = std::move(result); });
+  launch(io, store->claim(ClaimRequest{"p", 20, Millis{1'000}}),
+         [&](std::exception_ptr, Result<std::optional<Session>> result) { claimed = std::move(result); });
   io.poll();  // both are written
   server.kill();
   server.start();
@@ -362,8 +361,8 @@ TEST_F(RedisStoreTest, close_ends_waiting_calls_and_lets_the_loop_run_out) {
   server.kill();
   const auto store = make_redis_store(settings, io);
   std::optional<Result<Session>> answer;
-  asio::co_spawn(io, store->acquire(ada()),
-                 [&](std::exception_ptr, Result<Session> result) { answer = std::move(result); });
+  launch(io, store->acquire(ada()),
+         [&](std::exception_ptr, Result<Session> result) { answer = std::move(result); });
   io.poll();
   store->close();
   EXPECT_EQ(run(store->lookup(key_of("notebook/ada"))).error().code, Errc::cancelled);

@@ -110,8 +110,8 @@ class RuntimeContract : public testing::TestWithParam<Maker> {
   }
   std::vector<Pod> list() { return test::run(context, runtime.list()).value().value(); }
   void start_aside(PodSpec spec, std::optional<Result<Pod>>& result) {
-    asio::co_spawn(context.get_executor(), runtime.start(std::move(spec)),
-                   [&](const std::exception_ptr&, Result<Pod> pod) { result.emplace(std::move(pod)); });
+    launch(context.get_executor(), runtime.start(std::move(spec)),
+           [&](const std::exception_ptr&, Result<Pod> pod) { result.emplace(std::move(pod)); });
   }
 };
 

@@ -6,7 +6,6 @@
 #include "store/redis_store.hpp"
 #include "tests/support/redis_server.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -26,7 +25,7 @@ template <class T>
 T drive(asio::io_context& io, Awaitable<T> work) {
   std::optional<T> result;
   std::exception_ptr thrown;
-  asio::co_spawn(io, std::move(work), [&](std::exception_ptr e, T value) {
+  launch(io, std::move(work), [&](std::exception_ptr e, T value) {
     thrown = e;
     result.emplace(std::move(value));
   });

@@ -12,7 +12,7 @@ TEST_P(StoreQueue, a_hundred_acquires_of_one_key_from_two_stores_are_one_start) 
   int answers = 0;
   for (int i = 0; i < 50; ++i)
     for (Store* each : {store.get(), other.get()})
-      asio::co_spawn(io, each->acquire(request("notebook/ada")), [&](std::exception_ptr, Result<Session> s) {
+      launch(io, each->acquire(request("notebook/ada")), [&](std::exception_ptr, Result<Session> s) {
         ASSERT_TRUE(s);
         EXPECT_EQ(s.value().generation, 1U);
         ++answers;

@@ -12,8 +12,6 @@
 #include "proxy/resolver.hpp"
 #include "store/redis_store.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -142,13 +140,12 @@ class Rounds {
   bool run() {
     const SteadyTime began = SteadyClock::now();
     for (const auto& gateway : gateways_) {
-      asio::co_spawn(io_, gateway->activity.run(settings_), asio::detached);
+      launch(io_, gateway->activity.run(settings_));
     }
-    asio::co_spawn(io_, provisioner_->run(), asio::detached);
-    asio::co_spawn(io_, reaper_->run(), asio::detached);
+    launch(io_, provisioner_->run());
+    launch(io_, reaper_->run());
     for (std::size_t i = 0; i < kUsers; ++i)
-      asio::co_spawn(io_, user(SessionKey("test", fmt::format("user{}", i)), static_cast<unsigned>(i)),
-                     asio::detached);
+      launch(io_, user(SessionKey("test", fmt::format("user{}", i)), static_cast<unsigned>(i)));
     while (users_done_ < kUsers) io_.run_one();
     const auto took = std::chrono::duration_cast<std::chrono::seconds>(SteadyClock::now() - began);
     const std::uint64_t lost = done_ - right_ - wrong_;

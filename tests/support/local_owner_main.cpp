@@ -6,9 +6,6 @@
 #include "local/local_owner.hpp"
 #include "local/local_runtime.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <cstdio>
 #include <cstdlib>
 
@@ -49,7 +46,7 @@ int main(int argc, char** argv) {
   asio::io_context context{1};
   try {
     const auto runtime = make_local_runtime(settings, context, LocalMode::owner);
-    asio::co_spawn(context.get_executor(), start_all(*runtime, app, std::atoi(argv[2])), asio::detached);
+    launch(context.get_executor(), start_all(*runtime, app, std::atoi(argv[2])));
     context.run();
   } catch (const std::exception& e) {
     std::printf("refused %s\n", e.what());

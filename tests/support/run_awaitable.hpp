@@ -4,7 +4,6 @@
 #include "base/net.hpp"
 #include "base/time.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <gtest/gtest.h>
 
 #include <exception>
@@ -18,15 +17,14 @@ template <class T>
 std::optional<T> run(asio::io_context& context, Awaitable<T> awaitable, Millis limit = Millis{20'000}) {
   std::optional<T> result;
   bool done = false;
-  asio::co_spawn(context.get_executor(), std::move(awaitable),
-                 [&](const std::exception_ptr& thrown, T value) {
-                   done = true;
-                   if (thrown) {
-                     ADD_FAILURE() << "the coroutine threw";
-                   } else {
-                     result.emplace(std::move(value));
-                   }
-                 });
+  launch(context.get_executor(), std::move(awaitable), [&](const std::exception_ptr& thrown, T value) {
+    done = true;
+    if (thrown) {
+      ADD_FAILURE() << "the coroutine threw";
+    } else {
+      result.emplace(std::move(value));
+    }
+  });
   const SteadyTime until = SteadyClock::now() + limit;
   context.restart();
   while (!done && SteadyClock::now() < until) {
@@ -38,7 +36,7 @@ std::optional<T> run(asio::io_context& context, Awaitable<T> awaitable, Millis l
 
 inline void run(asio::io_context& context, Awaitable<void> awaitable, Millis limit = Millis{20'000}) {
   bool done = false;
-  asio::co_spawn(context.get_executor(), std::move(awaitable), [&](const std::exception_ptr& thrown) {
+  launch(context.get_executor(), std::move(awaitable), [&](const std::exception_ptr& thrown) {
     done = true;
     if (thrown) ADD_FAILURE() << "the coroutine threw";
   });

@@ -112,9 +112,8 @@ TEST_F(ApiClientTest, server_that_does_not_answer_is_given_up_and_asked_again) {
   ASSERT_FALSE(object);
   EXPECT_EQ(object.error().reason, ApiReason::timeout);
   std::optional<ApiResult<Object>> late;
-  asio::co_spawn(
-      context, client->get(item(kMaps, "a"), {Millis{10'000}, Millis{200}}),
-      [&](const std::exception_ptr&, ApiResult<Object> result) { late.emplace(std::move(result)); });
+  launch(context, client->get(item(kMaps, "a"), {Millis{10'000}, Millis{200}}),
+         [&](const std::exception_ptr&, ApiResult<Object> result) { late.emplace(std::move(result)); });
   ASSERT_TRUE(test::run_until(context, [&] { return api.count("GET") >= 3; }));
   api.hang(false);
   ASSERT_TRUE(test::run_until(context, [&] { return late.has_value(); }));
@@ -146,10 +145,9 @@ TEST_F(ApiClientTest, close_ends_what_is_under_way_and_what_comes_after) {
   // More than may run at once, so that some wait for their turn.
   constexpr std::size_t kCalls = HttpThread::kCallsAtOnce + 4;
   for (std::size_t i = 0; i < kCalls; ++i)
-    asio::co_spawn(context, client->get(item(kMaps, "a")),
-                   [&](const std::exception_ptr&, ApiResult<Object> result) {
-                     ends.push_back(result ? ApiReason::other : result.error().reason);
-                   });
+    launch(context, client->get(item(kMaps, "a")), [&](const std::exception_ptr&, ApiResult<Object> result) {
+      ends.push_back(result ? ApiReason::other : result.error().reason);
+    });
   ASSERT_TRUE(test::run_until(context, [&] { return api.count("GET") >= HttpThread::kCallsAtOnce; }));
   client->close();
   ASSERT_TRUE(test::run_until(context, [&] { return ends.size() == kCalls; }));
@@ -164,10 +162,10 @@ TEST_F(ApiClientTest, a_watch_can_be_cancelled_while_it_waits) {
   const auto watch = run(client->watch(kMaps, all, "100", Millis{30'000}));
   ASSERT_TRUE(watch) << watch.error().message;
   std::optional<ApiResult<std::vector<WatchEvent>>> end;
-  asio::co_spawn(context, Watch::next(*watch),
-                 [&](const std::exception_ptr&, ApiResult<std::vector<WatchEvent>> events) {
-                   end.emplace(std::move(events));
-                 });
+  launch(context, Watch::next(*watch),
+         [&](const std::exception_ptr&, ApiResult<std::vector<WatchEvent>> events) {
+           end.emplace(std::move(events));
+         });
   ASSERT_TRUE(test::run_until(context, [&] { return api.open_watches() == 1; }));
   (*watch)->cancel();
   ASSERT_TRUE(test::run_until(context, [&] { return end.has_value(); }));

@@ -40,7 +40,7 @@ class InformerTest : public testing::Test, public InformerSink {
     selection.labels = "who=a";
     informer =
         std::make_unique<Informer>(context.get_executor(), client, kMaps, selection, *this, metrics, limits);
-    asio::co_spawn(context, informer->run(), [this](const std::exception_ptr& thrown) {
+    launch(context, informer->run(), [this](const std::exception_ptr& thrown) {
       EXPECT_FALSE(thrown);
       ended = true;
     });

@@ -86,8 +86,8 @@ class KubernetesRuntimeTest : public testing::Test {
   // The result is there when the start has ended, which may be after the test's own end.
   StartResult& start_aside(PodSpec s) {
     StartResult& result = results.emplace_back();
-    asio::co_spawn(context, runtime->start(std::move(s)),
-                   [&result](const std::exception_ptr&, Result<Pod> pod) { result.emplace(std::move(pod)); });
+    launch(context, runtime->start(std::move(s)),
+           [&result](const std::exception_ptr&, Result<Pod> pod) { result.emplace(std::move(pod)); });
     return result;
   }
   bool created(const std::string& name) {
@@ -140,8 +140,8 @@ TEST_F(KubernetesRuntimeTest, start_takes_one_call_and_its_end_one) {
   EXPECT_EQ(to_string(pod->endpoint), "10.1.2.3:8080");
   EXPECT_EQ(api.requests().size() - before, 1U);
   std::optional<Result<void>> stopped;
-  asio::co_spawn(context, runtime->stop(pod->name, Millis{2'500}),
-                 [&](const std::exception_ptr&, Result<void> result) { stopped = result; });
+  launch(context, runtime->stop(pod->name, Millis{2'500}),
+         [&](const std::exception_ptr&, Result<void> result) { stopped = result; });
   ASSERT_TRUE(test::run_until(context, [&] { return api.count("DELETE") == 1; }));
   const test::ApiRequest removal = api.requests().back();
   EXPECT_THAT(removal.body, HasSubstr("\"uid\":\"" + pod->uid + "\""));
@@ -319,8 +319,8 @@ TEST_F(KubernetesRuntimeTest, pod_that_does_not_end_is_removed_by_force) {
 TEST_F(KubernetesRuntimeTest, hurrying_leaves_the_end_to_the_cluster) {
   const Pod pod = start_ready(spec()).value();
   std::optional<Result<void>> stopped;
-  asio::co_spawn(context, runtime->stop(pod.name, Millis{60'000}),
-                 [&](const std::exception_ptr&, Result<void> result) { stopped = result; });
+  launch(context, runtime->stop(pod.name, Millis{60'000}),
+         [&](const std::exception_ptr&, Result<void> result) { stopped = result; });
   ASSERT_TRUE(test::run_until(context, [&] { return api.count("DELETE") == 1; }));
   runtime->hurry();
   ASSERT_TRUE(test::run_until(context, [&] { return stopped.has_value(); }));
@@ -333,8 +333,8 @@ TEST_F(KubernetesRuntimeTest, start_that_is_stopped_while_the_api_is_away_ends_a
   StartResult& result = start_aside(spec());
   ASSERT_TRUE(test::run_until(context, [&] { return posts() >= 2; }));
   std::optional<Result<void>> stopped;
-  asio::co_spawn(context, runtime->stop(spec().name, Millis{1'000}),
-                 [&](const std::exception_ptr&, Result<void> ended) { stopped = ended; });
+  launch(context, runtime->stop(spec().name, Millis{1'000}),
+         [&](const std::exception_ptr&, Result<void> ended) { stopped = ended; });
   api.fail_next(0, {});
   ASSERT_TRUE(test::run_until(context, [&] { return result && stopped; }));
   EXPECT_EQ(result->error().code, Errc::cancelled);
@@ -353,11 +353,11 @@ TEST_F(KubernetesRuntimeTest, what_is_not_in_the_list_yet_is_looked_up_before_it
   EXPECT_TRUE(gone(pod.uid));
   api.fail_next(1'000'000, {});
   std::optional<Result<Presence>> away;
-  asio::co_spawn(context, runtime->look_for(pod.name, pod.uid),
-                 [&](const std::exception_ptr& thrown, Result<Presence> answer) {
-                   EXPECT_FALSE(thrown);
-                   away = answer;
-                 });
+  launch(context, runtime->look_for(pod.name, pod.uid),
+         [&](const std::exception_ptr& thrown, Result<Presence> answer) {
+           EXPECT_FALSE(thrown);
+           away = answer;
+         });
   const std::size_t asked = api.count("GET");
   ASSERT_TRUE(test::run_until(context, [&] { return api.count("GET") > asked; }));
   runtime->hurry();

@@ -13,8 +13,7 @@ class ProvisionerTest : public testing::Test, public LifecycleBench {
   bool ended = false;
 
   void go() {
-    asio::co_spawn(context.get_executor(), provisioner.run(),
-                   [this](const std::exception_ptr&) { ended = true; });
+    launch(context.get_executor(), provisioner.run(), [this](const std::exception_ptr&) { ended = true; });
   }
   void TearDown() override {
     provisioner.stop();

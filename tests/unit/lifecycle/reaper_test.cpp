@@ -13,7 +13,7 @@ class ReaperTest : public testing::Test, public LifecycleBench {
   bool ended = false;
 
   void go() {
-    asio::co_spawn(context.get_executor(), reaper.run(), [this](const std::exception_ptr&) { ended = true; });
+    launch(context.get_executor(), reaper.run(), [this](const std::exception_ptr&) { ended = true; });
   }
   void TearDown() override {
     reaper.stop();

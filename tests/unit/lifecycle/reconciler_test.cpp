@@ -211,7 +211,7 @@ TEST_F(ReconcilerTest, start_in_progress_is_neither_orphan_nor_lost) {
   settings->reaper.orphan_grace = Millis{0};
   runtime.at_once = false;
   bool ended = false;
-  asio::co_spawn(context.get_executor(), provisioner.run(), [&](const std::exception_ptr&) { ended = true; });
+  launch(context.get_executor(), provisioner.run(), [&](const std::exception_ptr&) { ended = true; });
   ask("demo/ada");
   ASSERT_TRUE(until([&] { return provisioner.starting(key("demo/ada")); }));
   runtime.add_pod("demo/ada", 1, "half-started", false);
@@ -234,7 +234,7 @@ TEST_F(ReconcilerTest, store_that_is_away_makes_no_orphans) {
 
 TEST_F(ReconcilerTest, gap_brings_the_next_round_forward) {
   bool ended = false;
-  asio::co_spawn(context.get_executor(), reconciler.run(), [&](const std::exception_ptr&) { ended = true; });
+  launch(context.get_executor(), reconciler.run(), [&](const std::exception_ptr&) { ended = true; });
   const std::size_t before = store.calls;
   ASSERT_TRUE(until([&] { return store.calls > before; }));
   make_ready("demo/ada", "uid-1");
@@ -249,8 +249,8 @@ TEST_F(ReconcilerTest, who_comes_to_an_emptied_store_gets_the_pod_that_runs_and_
   ask("demo/ada");  // generation 1, queued before anybody has looked
   int ended = 0;
   const auto count = [&](const std::exception_ptr&) { ++ended; };
-  asio::co_spawn(context.get_executor(), reconciler.run(), count);
-  asio::co_spawn(context.get_executor(), provisioner.run(), count);
+  launch(context.get_executor(), reconciler.run(), count);
+  launch(context.get_executor(), provisioner.run(), count);
   EXPECT_TRUE(until([&] { return state("demo/ada") == State::ready; }));
   EXPECT_EQ(record("demo/ada").generation, 3U);
   EXPECT_EQ(record("demo/ada").pod_uid, "uid-3");

@@ -26,15 +26,15 @@ TEST_F(LocalRuntimeTest, fifty_parallel_starts_have_fifty_addresses_and_know_the
   std::vector<Pod> pods;
   int failed = 0;
   for (int i = 0; i < 50; ++i) {
-    asio::co_spawn(context.get_executor(), runtime->start(spec("user" + std::to_string(i))),
-                   [&](const std::exception_ptr&, Result<Pod> pod) {
-                     if (pod) {
-                       pods.push_back(*pod);
-                     } else {
-                       ++failed;
-                       ADD_FAILURE() << pod.error().text;
-                     }
-                   });
+    launch(context.get_executor(), runtime->start(spec("user" + std::to_string(i))),
+           [&](const std::exception_ptr&, Result<Pod> pod) {
+             if (pod) {
+               pods.push_back(*pod);
+             } else {
+               ++failed;
+               ADD_FAILURE() << pod.error().text;
+             }
+           });
   }
   ASSERT_TRUE(test::run_until(
       context, [&] { return pods.size() + static_cast<std::size_t>(failed) == 50; }, Millis{60'000}));
@@ -259,8 +259,8 @@ TEST_F(LocalRuntimeTest, reaper_in_another_process_kills_what_is_stubborn) {
 TEST_F(LocalRuntimeTest, shut_down_ends_pods_starts_and_the_guard) {
   start(spec()).value();
   std::optional<Errc> cut;
-  asio::co_spawn(context.get_executor(), runtime->start(spec_with({"delay=60000"}, "grace")),
-                 [&](const std::exception_ptr&, const Result<Pod>& pod) { cut = pod.error().code; });
+  launch(context.get_executor(), runtime->start(spec_with({"delay=60000"}, "grace")),
+         [&](const std::exception_ptr&, const Result<Pod>& pod) { cut = pod.error().code; });
   ASSERT_TRUE(test::run_until(context, [&] { return test::processes_of(directory.path()).size() == 2; }));
   const pid_t guard = owner().guard_pid();
   test::run(context, runtime->shut_down());

@@ -2,7 +2,6 @@
 
 #include "tests/support/run_awaitable.hpp"
 
-#include <boost/asio/detached.hpp>
 #include <boost/asio/write.hpp>
 
 namespace alcove {
@@ -31,9 +30,7 @@ class ReadyCheckTest : public testing::Test {
   asio::io_context context{1};
   Acceptor acceptor{context.get_executor(), Endpoint(asio::ip::address_v4::loopback(), 0)};
 
-  void answer(std::string text) {
-    asio::co_spawn(context.get_executor(), serve(acceptor, std::move(text)), asio::detached);
-  }
+  void answer(std::string text) { launch(context.get_executor(), serve(acceptor, std::move(text))); }
   Result<void> check(std::string path, Millis most = Millis{300}) {
     const auto ready =
         std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(), std::move(path));
@@ -91,11 +88,11 @@ TEST_F(ReadyCheckTest, cancel_ends_it_at_once_in_whatever_step) {
         *path == '\0' ? Endpoint(asio::ip::make_address("127.96.0.9"), 1) : acceptor.local_endpoint();
     const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), endpoint, path);
     bool done = false;
-    asio::co_spawn(context.get_executor(), ReadyCheck::run(ready, SteadyClock::now(), Millis{60'000}),
-                   [&](const std::exception_ptr&, const Result<void>& result) {
-                     done = true;
-                     EXPECT_EQ(result.error().code, Errc::cancelled);
-                   });
+    launch(context.get_executor(), ReadyCheck::run(ready, SteadyClock::now(), Millis{60'000}),
+           [&](const std::exception_ptr&, const Result<void>& result) {
+             done = true;
+             EXPECT_EQ(result.error().code, Errc::cancelled);
+           });
     const SteadyTime begun = SteadyClock::now();
     test::run_until(context, [&] { return SteadyClock::now() - begun > Millis{30}; });
     ready->cancel();

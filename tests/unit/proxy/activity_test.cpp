@@ -4,8 +4,6 @@
 #include "store/memory_store.hpp"
 #include "tests/support/run_awaitable.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -34,7 +32,7 @@ TEST_F(ActivityTest, route_that_was_learnt_before_the_first_answered_beat_is_dro
   learn_route();
   EXPECT_FALSE(activity.lease_runs(SteadyClock::now()));
   bool ended = false;
-  asio::co_spawn(io, activity.run(settings), [&](const std::exception_ptr&) { ended = true; });
+  launch(io, activity.run(settings), [&](const std::exception_ptr&) { ended = true; });
   ASSERT_TRUE(test::run_until(
       io, [&] { return activity.lease_runs(SteadyClock::now()); }, Millis{10'000}));
   EXPECT_FALSE(knows_route()) << "its pod may have been stopped before the store knew of this worker";
@@ -52,7 +50,7 @@ TEST_F(ActivityTest, route_that_was_learnt_before_the_first_answered_beat_is_dro
 TEST_F(ActivityTest, routes_do_not_outlive_a_lease_that_has_ended) {
   settings->outage.serve_known_for = Millis{1};  // ends before the next beat
   bool ended = false;
-  asio::co_spawn(io, activity.run(settings), [&](const std::exception_ptr&) { ended = true; });
+  launch(io, activity.run(settings), [&](const std::exception_ptr&) { ended = true; });
   learn_route();
   EXPECT_TRUE(test::run_until(
       io, [&] { return !knows_route(); }, Millis{10'000}));

@@ -3,8 +3,6 @@
 
 #include "store/memory_store.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <gtest/gtest.h>
 
@@ -143,7 +141,7 @@ TEST(MemoryStoreThreads, workers_at_once_make_one_start_per_session_and_all_hear
   }
   for (int i = 0; i < kWorkers; ++i) {
     Worker& worker = *workers[static_cast<std::size_t>(i)];
-    asio::co_spawn(worker.io, Worker::play(worker, "p" + std::to_string(i), starts), asio::detached);
+    launch(worker.io, Worker::play(worker, "p" + std::to_string(i), starts));
     worker.thread = std::thread([&worker] { worker.io.run(); });
   }
   const auto deadline = SteadyClock::now() + std::chrono::seconds(30);

@@ -1,0 +1,81 @@
+#include "base/awaitable.hpp"
+
+#include "base/log.hpp"
+
+#include <array>
+#include <new>
+#include <vector>
+
+namespace alcove::coroutine {
+namespace {
+
+// With the sanitizers each frame is an allocation of its own, so that they see the use of one that is gone.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kKeepFrames = false;
+#else
+constexpr bool kKeepFrames = true;
+#endif
+
+constexpr std::size_t kClass = 64;          // bytes: frames are rounded up to a multiple
+constexpr std::size_t kClasses = 32;        // up to 2 KiB; larger ones are rare
+constexpr std::size_t kMostKept = 1 << 16;  // bytes of each class that are kept for the next
+
+struct Frames {
+  struct Free {
+    Free* next;
+  };
+  struct List {
+    Free* first = nullptr;
+    std::size_t bytes = 0;
+  };
+  std::array<List, kClasses> lists;
+
+  ~Frames() {
+    for (List& list : lists) {
+      while (Free* const frame = list.first) {
+        list.first = frame->next;
+        ::operator delete(frame);
+      }
+      list.bytes = kMostKept;  // what other thread-locals give back after us goes to the allocator
+    }
+  }
+};
+thread_local Frames frames;
+
+std::size_t class_of(std::size_t bytes) {
+  return (bytes - 1) / kClass;
+}
+
+}  // namespace
+
+void* take_frame(std::size_t bytes) {
+  const std::size_t number = class_of(bytes);
+  if (!kKeepFrames || number >= kClasses) return ::operator new(bytes);
+  Frames::List& list = frames.lists[number];
+  if (list.first == nullptr) return ::operator new((number + 1) * kClass);
+  Frames::Free* const frame = list.first;
+  list.first = frame->next;
+  list.bytes -= (number + 1) * kClass;
+  return frame;
+}
+
+void give_frame(void* frame, std::size_t bytes) noexcept {
+  const std::size_t number = class_of(bytes);
+  if (!kKeepFrames || number >= kClasses) return ::operator delete(frame);
+  Frames::List& list = frames.lists[number];
+  if (list.bytes >= kMostKept) return ::operator delete(frame);
+  list.bytes += (number + 1) * kClass;
+  list.first = new (frame) Frames::Free{list.first};
+}
+
+void report(const std::exception_ptr& thrown) noexcept {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    spdlog::critical("a task ended with an exception, which is a defect: {}", error.what());
+  } catch (...) {
+    spdlog::critical("a task ended with an exception, which is a defect");
+  }
+}
+
+}  // namespace alcove::coroutine
