@@ -4,8 +4,6 @@
 #include "proxy/pod_pool.hpp"
 #include "proxy/respond.hpp"
 
-#include <boost/asio/write.hpp>
-
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -22,7 +20,7 @@ constexpr Millis kIdleAfterConnect{5'000};
 
 }  // namespace
 
-Awaitable<void> ClientConn::serve(Worker& worker, Socket socket, std::shared_ptr<asio::ssl::context> tls,
+Awaitable<void> ClientConn::serve(Worker& worker, Fd socket, std::shared_ptr<asio::ssl::context> tls,
                                   asio::ip::address address, std::uint16_t port) {
   {
     ClientConn conn(worker, std::move(socket), address, port);
@@ -32,9 +30,9 @@ Awaitable<void> ClientConn::serve(Worker& worker, Socket socket, std::shared_ptr
   worker.closed();
 }
 
-ClientConn::ClientConn(Worker& w, Socket socket, asio::ip::address address, std::uint16_t port)
+ClientConn::ClientConn(Worker& w, Fd socket, asio::ip::address address, std::uint16_t port)
     : worker(w),
-      stream(std::move(socket)),
+      stream(w.poller, std::move(socket)),
       in(w.buffers),
       peer(address),
       peer_text(address.to_string()),
@@ -49,13 +47,11 @@ ClientConn::~ClientConn() {
 }
 
 void ClientConn::cancel_pod() {
-  error_code ignored;
-  if (pod_ != nullptr) pod_->socket.cancel(ignored);
+  if (pod_ != nullptr) pod_->socket.cancel();
 }
 
 void ClientConn::cancel() {
-  error_code ignored;
-  stream.socket().cancel(ignored);
+  stream.socket().cancel();
   cancel_pod();
   if (seat_ != nullptr) seat_->interrupt();
 }
@@ -64,7 +60,7 @@ void ClientConn::cancel() {
 bool ClientConn::client_has_left() {
   tcp_info info{};
   socklen_t size = sizeof info;
-  if (::getsockopt(stream.socket().native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+  if (::getsockopt(stream.socket().fd(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
   return info.tcpi_state != TCP_ESTABLISHED;
 }
 
@@ -112,38 +108,34 @@ void ClientConn::end() {
 
 Awaitable<bool> ClientConn::send(std::string_view data) {
   limit(worker.settings->timeouts.body_idle);
-  data.remove_prefix(stream.try_write(asio::buffer(data)));
   while (!data.empty()) {
-    auto [ec, n] = co_await stream.async_write_some(asio::buffer(data), kTuple);
-    if (ec) co_return false;
+    error_code ec;
+    const std::size_t n = stream.try_write(data, ec);
     data.remove_prefix(n);
-    limit(worker.settings->timeouts.body_idle);
+    if (n > 0) limit(worker.settings->timeouts.body_idle);
+    if (ec == asio::error::would_block) ec = co_await stream.again_to_write();
+    if (ec) co_return false;
   }
   co_return true;
 }
 
-Awaitable<void> ClientConn::end_writing() {
-  error_code ec;
-  if (!stream.is_tls()) {
-    stream.socket().shutdown(Socket::shutdown_send, ec);
-    co_return;
-  }
-  const std::string notice = stream.close_notify();
-  co_await asio::async_write(stream.socket(), asio::buffer(notice), kTuple);
-}
-
+// An idle connection holds no buffer.
 Awaitable<std::size_t> ClientConn::receive(error_code& ec) {
-  char* const space = in.space();
-  auto [error, n] = co_await stream.async_read_some(asio::buffer(space, in.space_size()), kTuple);
-  in.commit(n);
-  ec = error;
-  co_return n;
+  ec = co_await stream.wait_readable();
+  while (!ec) {
+    char* const space = in.space();
+    const std::size_t n = stream.try_read(space, in.space_size(), ec);
+    in.commit(n);
+    if (ec != asio::error::would_block) co_return n;
+    in.release_if_empty();
+    ec = co_await stream.again_to_read();
+  }
+  co_return 0;
 }
 
 Awaitable<bool> ClientConn::handshake(asio::ssl::context& context) {
   limit(worker.settings->timeouts.head);
-  auto& tls = stream.start_tls(context);
-  auto [ec] = co_await tls.async_handshake(asio::ssl::stream_base::server, kTuple);
+  const error_code ec = co_await stream.handshake(context);
   if (ec && expired_) worker.metrics.met(Limit::head);
   co_return !ec;
 }
@@ -181,10 +173,11 @@ Awaitable<std::size_t> ClientConn::read_head() {
       in.release_if_empty();
       limit(timeouts.client_idle);
       set_between_requests(true);
-      // Plain connections wait for readiness first, so that an idle one holds no buffer.
-      if (!stream.is_tls() && requests > 0) {
-        const bool here = co_await wait_for_request();
-        if (!here) co_return 0;
+      const error_code given_up = co_await stream.wait_readable();
+      if (given_up) {
+        // What has arrived in the moment in which the wait was given up is still a request.
+        if (gone_ || !stream.socket().available()) co_return 0;
+        limit(timeouts.head);
       }
     }
     error_code ec;
@@ -198,17 +191,6 @@ Awaitable<std::size_t> ClientConn::read_head() {
       co_return 0;
     }
   }
-}
-
-// False: there will be none. What has arrived in the moment in which the wait was given up is still a
-// request.
-Awaitable<bool> ClientConn::wait_for_request() {
-  auto [waited] = co_await stream.socket().async_wait(Socket::wait_read, kTuple);
-  if (!waited) co_return true;
-  error_code ec;
-  const bool arrived = !gone_ && stream.socket().available(ec) > 0 && !ec;
-  if (arrived) limit(worker.settings->timeouts.head);
-  co_return arrived;
 }
 
 // The buffers are as large as the limit was at start: a limit raised by a reload counts up to that.
@@ -227,31 +209,24 @@ Awaitable<void> ClientConn::refuse_head(bool oversized) {
   co_await Exchange::refuse(*this, failure);
 }
 
-// Says over TLS that this is the end, so that the client can tell it from a cut. Its own end is not waited
-// for long.
-Awaitable<void> ClientConn::end_tls() {
-  limit(worker.settings->timeouts.linger);
-  co_await stream.tls().async_shutdown(kTuple);
-}
-
 // What the client still sends is read and dropped for a while, so that the answer is not lost to a reset
 // (rule 24).
 Awaitable<void> ClientConn::linger() {
-  error_code ec;
-  stream.socket().shutdown(Socket::shutdown_send, ec);
+  stream.socket().shutdown_send();
   limit(worker.settings->timeouts.linger);
-  while (!gone_ && !expired_) {
+  error_code ec;
+  while (!gone_ && !expired_ && !ec) {
     in.consume(in.size());
     char* const space = in.space();
-    auto [failed, n] = co_await stream.socket().async_read_some(asio::buffer(space, in.space_size()), kTuple);
-    if (failed || n == 0) break;
+    stream.socket().try_read(space, in.space_size(), ec);
+    if (ec == asio::error::would_block) {
+      in.release_if_empty();
+      ec = co_await stream.socket().wait_readable();
+    }
   }
 }
 
 Awaitable<void> ClientConn::run(std::shared_ptr<asio::ssl::context> tls) {
-  error_code ignored;
-  stream.socket().set_option(tcp::no_delay(true), ignored);
-  stream.socket().non_blocking(true, ignored);
   if (tls != nullptr) {
     const bool shaken = co_await handshake(*tls);
     if (!shaken) co_return;
@@ -274,10 +249,12 @@ Awaitable<void> ClientConn::run(std::shared_ptr<asio::ssl::context> tls) {
     break;
   }
   clear_too_slow();
-  if (polite && stream.is_tls() && !gone_) co_await end_tls();
+  // By TLS a client can tell an end from a cut.
+  if (polite && stream.is_tls() && !gone_) {
+    limit(worker.settings->timeouts.linger);
+    co_await stream.end_writing();
+  }
   if (unread && !gone_) co_await linger();
-  stream.socket().shutdown(Socket::shutdown_both, ignored);
-  stream.socket().close(ignored);
 }
 
 }  // namespace alcove::proxy

@@ -25,10 +25,10 @@ class PodConn;
 class ClientConn : public ConnHook {
  public:
   // Runs a connection to its end. `tls`: the listener's context, or nullptr.
-  static Awaitable<void> serve(Worker& worker, Socket socket, std::shared_ptr<asio::ssl::context> tls,
+  static Awaitable<void> serve(Worker& worker, Fd socket, std::shared_ptr<asio::ssl::context> tls,
                                asio::ip::address address, std::uint16_t port);
 
-  ClientConn(Worker& worker, Socket socket, asio::ip::address address, std::uint16_t port);
+  ClientConn(Worker& worker, Fd socket, asio::ip::address address, std::uint16_t port);
   ~ClientConn();
 
   // --- for exchange, relay, tunnel ---
@@ -83,8 +83,6 @@ class ClientConn : public ConnHook {
 
   // Sends all of `data` within timeouts.body_idle per progress. False: the client is gone or too slow.
   Awaitable<bool> send(std::string_view data);
-  // Says that nothing more will be sent; reading goes on. For tunnels.
-  Awaitable<void> end_writing();
   // Reads what comes into `in`. 0: end of stream or error (ec says which).
   Awaitable<std::size_t> receive(error_code& ec);
 
@@ -94,10 +92,8 @@ class ClientConn : public ConnHook {
   Awaitable<std::size_t> read_head();  // its size; 0: nothing more to do here
   Awaitable<void> refuse_head(bool oversized);
   std::size_t most_head_bytes() const;
-  Awaitable<void> end_tls();
   Awaitable<void> linger();
   bool client_has_left();
-  Awaitable<bool> wait_for_request();
 
   SteadyTime deadline_ = SteadyTime::max();
   PodConn* pod_ = nullptr;

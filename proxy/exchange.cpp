@@ -348,7 +348,8 @@ Awaitable<Exchange::Held> Exchange::hold() {
 // Step 7. nullptr: could not connect.
 Awaitable<std::unique_ptr<PodConn>> Exchange::connect() {
   ++tries_;
-  if (auto pod = worker_.pods.take(*route_)) {
+  const bool again = facts_.idempotent && facts_.body.kind == BodyKind::none;
+  if (auto pod = worker_.pods.take(*route_, !again)) {
     reused_ = true;
     co_return pod;
   }

@@ -18,6 +18,7 @@ namespace {
 
 constexpr Millis kPauseWhenOutOfFiles{100};
 constexpr int kBacklog = 4096;
+constexpr int kAcceptedAtOnce = 64;       // then whoever is connected already has a turn
 constexpr unsigned kMostTurnedAway = 64;  // at once; past it a connection is closed without a word
 constexpr Millis kTurnAwayLinger{1'000};
 
@@ -37,18 +38,19 @@ asio::ip::address plain_address(const asio::ip::address& address) {
 }
 
 // Until the other side has ended or `limit` is over.
-Awaitable<void> read_to_end(Socket of_client, Millis limit) {
-  const auto socket = std::make_shared<Socket>(std::move(of_client));
-  Timer timer(socket->get_executor(), limit);
+Awaitable<void> read_to_end(Worker& worker, Fd of_client, Millis limit) {
+  const auto socket = std::make_shared<PolledSocket>(worker.poller, std::move(of_client));
+  Timer timer(worker.io.get_executor(), limit);
   timer.async_wait([socket](const error_code& ec) {
-    error_code ignored;
-    if (!ec) socket->close(ignored);
+    if (!ec) socket->cancel();
   });
   std::array<char, 512> dropped;
-  for (;;) {
-    auto [ec, n] = co_await socket->async_read_some(asio::buffer(dropped), kTuple);
-    if (ec || n == 0) break;
+  error_code ec;
+  while (!ec) {
+    socket->try_read(dropped.data(), dropped.size(), ec);
+    if (ec == asio::error::would_block) ec = co_await socket->wait_readable();
   }
+  socket->close();
 }
 
 }  // namespace
@@ -76,7 +78,7 @@ Result<void> TlsContext::reload(const TlsFiles& files) {
   if (SSL_CTX_check_private_key(native) != 1)
     return Error{Errc::invalid,
                  "TLS: the key " + files.key + " does not belong to the certificate " + files.certificate};
-  SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
+  TlsSession::prepare(*context);
   static constexpr unsigned char kHttp11[] = "\x08http/1.1";
   SSL_CTX_set_alpn_select_cb(
       native,
@@ -154,7 +156,7 @@ Result<void> Listener::open(const Endpoint& endpoint) {
   if (!ec) acceptor_.bind(endpoint, ec);
   if (!ec) acceptor_.listen(kBacklog, ec);
   if (ec) return cannot_listen(endpoint, ec);
-  endpoint_ = acceptor_.local_endpoint(ec);
+  prepare();
   return {};
 }
 
@@ -165,8 +167,16 @@ Result<void> Listener::adopt(ListeningSocket socket) {
     return Error{Errc::unavailable,
                  "cannot take over the socket of " + to_string(socket.endpoint) + ": " + ec.message()};
   socket.fd.release();
-  endpoint_ = acceptor_.local_endpoint(ec);
+  prepare();
   return {};
+}
+
+// What accepted sockets inherit is set once and not for each of them.
+void Listener::prepare() {
+  error_code ignored;
+  acceptor_.set_option(tcp::no_delay(true), ignored);
+  acceptor_.non_blocking(true, ignored);
+  endpoint_ = acceptor_.local_endpoint(ignored);
 }
 
 Result<ListeningSocket> Listener::duplicate() const {
@@ -181,39 +191,41 @@ void Listener::start() {
 }
 
 void Listener::close() {
-  error_code ec;
   if (!acceptor_.is_open()) return;
-  acceptor_.non_blocking(true, ec);
-  for (;;) {
-    Socket socket(worker_.io.get_executor());
-    acceptor_.accept(socket, ec);
-    if (ec) break;
-    admit(std::move(socket));
+  while (accept_one() == 0) {
   }
-  acceptor_.close(ec);
+  error_code ignored;
+  acceptor_.close(ignored);
   pause_.cancel();
+}
+
+// 0, or what is wrong: EAGAIN if nobody waits to be accepted.
+int Listener::accept_one() {
+  Endpoint peer;
+  auto size = static_cast<socklen_t>(peer.capacity());
+  Fd socket(::accept4(acceptor_.native_handle(), peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket) return errno;
+  peer.resize(size);
+  admit(std::move(socket), peer);
+  return 0;
 }
 
 Awaitable<void> Listener::accepting() {
   while (acceptor_.is_open()) {
-    Socket socket(worker_.io.get_executor());
-    auto [ec] = co_await acceptor_.async_accept(socket, kTuple);
-    // Also if we have closed meanwhile: the client has been connected, and nobody else has its socket.
-    if (!ec) admit(std::move(socket));
+    auto [ec] = co_await acceptor_.async_wait(Acceptor::wait_read, kTuple);
     if (!acceptor_.is_open()) break;
-    if (ec && ec != asio::error::connection_aborted) {
-      // Clients wait in the backlog until others have gone: better than spinning here.
-      spdlog::error("cannot accept on {}: {}; trying again", to_string(endpoint_), ec.message());
-      pause_.expires_after(kPauseWhenOutOfFiles);
-      co_await pause_.async_wait(kTuple);
-    }
+    int problem = ec ? ec.value() : 0;
+    for (int i = 0; i < kAcceptedAtOnce && problem == 0; ++i) problem = accept_one();
+    // Who has gone again before we came is nothing that we could do about.
+    if (problem == 0 || problem == EAGAIN || problem == EINTR || problem == ECONNABORTED) continue;
+    // Clients wait in the backlog until others have gone: better than spinning here.
+    spdlog::error("cannot accept on {}: {}; trying again", to_string(endpoint_), std::strerror(problem));
+    pause_.expires_after(kPauseWhenOutOfFiles);
+    co_await pause_.async_wait(kTuple);
   }
 }
 
-void Listener::admit(Socket socket) {
-  error_code gone;
-  const Endpoint peer = socket.remote_endpoint(gone);
-  if (gone) return;
+void Listener::admit(Fd socket, const Endpoint& peer) {
   const asio::ip::address address = plain_address(peer.address());
   const LimitSettings& limits = worker_.settings->limits;
   const auto verdict =
@@ -227,7 +239,7 @@ void Listener::admit(Socket socket) {
 
 // Says why, where that costs no handshake, and reads on for a moment so that a reset does not overtake the
 // answer (rule 24). Bounded itself: a cap that could be used to fill us would be none.
-void Listener::turn_away(Socket socket, ConnectionBudget::Verdict why) {
+void Listener::turn_away(Fd socket, ConnectionBudget::Verdict why) {
   const bool all = why == ConnectionBudget::Verdict::too_many;
   const Limit limit = all ? Limit::connections : Limit::connections_per_address;
   worker_.metrics.met(limit);
@@ -245,13 +257,10 @@ void Listener::turn_away(Socket socket, ConnectionBudget::Verdict why) {
   context.keep_alive = false;
   std::string text;
   write_reply(error_reply(failure, context), context, text);
-  error_code ec;
-  socket.non_blocking(true, ec);
-  socket.write_some(asio::buffer(text), ec);
-  if (ec) return;
-  socket.shutdown(Socket::shutdown_send, ec);
+  if (::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) return;
+  ::shutdown(socket.get(), SHUT_WR);
   ++turning_away_;
-  launch(worker_.io.get_executor(), read_to_end(std::move(socket), kTurnAwayLinger),
+  launch(worker_.io.get_executor(), read_to_end(worker_, std::move(socket), kTurnAwayLinger),
          [this](const std::exception_ptr&) { --turning_away_; });
 }
 

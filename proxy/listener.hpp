@@ -67,8 +67,10 @@ class Listener {
 
  private:
   Awaitable<void> accepting();
-  void admit(Socket socket);
-  void turn_away(Socket socket, ConnectionBudget::Verdict why);
+  void prepare();
+  int accept_one();
+  void admit(Fd socket, const Endpoint& peer);
+  void turn_away(Fd socket, ConnectionBudget::Verdict why);
 
   Worker& worker_;
   std::shared_ptr<TlsContext> tls_;

@@ -1,22 +1,13 @@
 #include "proxy/pod_pool.hpp"
 
-#include <sys/socket.h>
-
-#include <cerrno>
-
 namespace alcove::proxy {
 
-bool PodConn::is_quiet() {
-  char byte = 0;
-  const auto got = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
-std::unique_ptr<PodConn> PodPool::take(CachedRoute& route) {
+std::unique_ptr<PodConn> PodPool::take(CachedRoute& route, bool surely) {
   while (!route.idle.empty()) {
     std::unique_ptr<PodConn> pod = std::move(route.idle.back());
     route.idle.pop_back();
-    if (!pod->is_quiet()) continue;
+    // The pod has written to it or closed it while it was idle: anything there ends it (rules 9 and 13).
+    if (!pod->socket.is_quiet(surely)) continue;
     pod->reused = true;
     metrics_.pod_connections_reused.add();
     return pod;
@@ -25,15 +16,8 @@ std::unique_ptr<PodConn> PodPool::take(CachedRoute& route) {
 }
 
 Awaitable<error_code> PodPool::connect(PodConn& pod, Endpoint endpoint) {
-  auto [ec] = co_await pod.socket.async_connect(endpoint, kTuple);
-  if (!ec) {
-    error_code ignored;
-    pod.socket.set_option(tcp::no_delay(true), ignored);
-    pod.socket.non_blocking(true, ignored);
-    metrics_.pod_connections.add();
-  } else {
-    metrics_.pod_dial_failures.add();
-  }
+  const error_code ec = co_await pod.socket.connect(endpoint);
+  (ec ? metrics_.pod_dial_failures : metrics_.pod_connections).add();
   co_return ec;
 }
 

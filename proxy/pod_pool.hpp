@@ -4,7 +4,6 @@
 // error code of the connect; operation_aborted when the exchange's deadline cancelled it.
 #pragma once
 
-#include "base/net.hpp"
 #include "base/time.hpp"
 #include "proxy/buffer.hpp"
 #include "proxy/metrics.hpp"
@@ -30,8 +29,9 @@ class PodPool {
   PodPool(Poller& poller, BufferPool& buffers, WorkerMetrics& metrics)
       : poller_(poller), buffers_(buffers), metrics_(metrics) {}
 
-  // An idle connection of this route that is still good, or nullptr.
-  std::unique_ptr<PodConn> take(CachedRoute& route);
+  // An idle connection of this route that is still good, or nullptr. `surely`: not only as far as the last
+  // batch of events has told, for who cannot send its request a second time.
+  std::unique_ptr<PodConn> take(CachedRoute& route, bool surely);
   // A connection without its peer yet; the caller awaits connect() and can cancel its socket meanwhile.
   std::unique_ptr<PodConn> make() { return std::make_unique<PodConn>(poller_, buffers_); }
   Awaitable<error_code> connect(PodConn& pod, Endpoint endpoint);

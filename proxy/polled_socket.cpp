@@ -43,6 +43,19 @@ std::size_t PolledSocket::try_read(char* data, std::size_t size, error_code& ec)
   }
 }
 
+bool PolledSocket::is_quiet(bool surely) {
+  if (!readable_ && !surely) return true;
+  char byte = 0;
+  if (::recv(fd_.get(), &byte, 1, MSG_PEEK) >= 0 || !would_block(errno)) return false;
+  readable_ = false;
+  return true;
+}
+
+bool PolledSocket::available() const {
+  char byte = 0;
+  return ::recv(fd_.get(), &byte, 1, MSG_PEEK) > 0;
+}
+
 std::size_t PolledSocket::try_write(const Gather& parts, error_code& ec) {
   if (!writable_) {
     ec = asio::error::would_block;
@@ -84,7 +97,8 @@ Awaitable<error_code> PolledSocket::connect(Endpoint endpoint) {
   const int on = 1;
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   readable_ = false;
-  if (::connect(fd_.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0) co_return error_code{};
+  if (::connect(fd_.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0)
+    co_return error_code{};
   if (errno != EINPROGRESS) co_return error_of(errno);
   writable_ = false;
   if (const error_code ec = co_await wait_writable()) co_return ec;
@@ -94,7 +108,8 @@ Awaitable<error_code> PolledSocket::connect(Endpoint endpoint) {
   co_return error_of(problem);
 }
 
-// Most sockets are never full, and to be told that one is not costs an event: so only who waits to write asks.
+// Most sockets are never full, and to be told that one is not costs an event: so only who waits to write
+// asks.
 error_code PolledSocket::ensure_watched(bool to_write) {
   constexpr std::uint32_t kRead = EPOLLIN | EPOLLRDHUP;
   const std::uint32_t wanted = watched_ | kRead | (to_write ? std::uint32_t{EPOLLOUT} : 0U);
@@ -105,9 +120,9 @@ error_code PolledSocket::ensure_watched(bool to_write) {
 }
 
 void PolledSocket::give_up(const error_code& ec) {
-  for (Readiness** list : {&readers_, &writers_}) {
-    Readiness* const first = std::exchange(*list, nullptr);
-    for (Readiness* r = first; r != nullptr; r = r->next_) r->ec_ = ec;
+  for (ReadinessAwaiter** list : {&readers_, &writers_}) {
+    ReadinessAwaiter* const first = std::exchange(*list, nullptr);
+    for (ReadinessAwaiter* r = first; r != nullptr; r = r->next_) r->ec_ = ec;
     poller_.resume_later(first);
   }
 }

@@ -36,7 +36,10 @@ class PolledSocket {
   // Ready if a try may do more than to answer would_block, also if the other side has ended.
   Readiness wait_readable() { return {*this, false}; }
   Readiness wait_writable() { return {*this, true}; }
-  bool readable() const { return readable_; }
+  // Nothing is there to be read, and the other side has not ended. As of the poller's last batch of events;
+  // `surely`: as of now.
+  bool is_quiet(bool surely);
+  bool available() const;  // bytes, not only an end, are there
 
   // Opens a socket with TCP_NODELAY and connects it. operation_aborted: cancelled meanwhile.
   Awaitable<error_code> connect(Endpoint endpoint);
@@ -47,15 +50,15 @@ class PolledSocket {
 
  private:
   friend class Poller;
-  friend class Readiness;
+  friend class ReadinessAwaiter;
 
   error_code ensure_watched(bool to_write);
   void give_up(const error_code& ec);
 
   Poller& poller_;
   Fd fd_;
-  Readiness* readers_ = nullptr;
-  Readiness* writers_ = nullptr;
+  ReadinessAwaiter* readers_ = nullptr;
+  ReadinessAwaiter* writers_ = nullptr;
   std::uint32_t watched_ = 0;  // the events that the poller watches for
   // Both until a try has shown otherwise: often there is something before anybody has waited.
   bool readable_ = true;

@@ -17,13 +17,13 @@ int make_epoll() {
 
 }  // namespace
 
-bool Readiness::await_ready() const noexcept {
+bool ReadinessAwaiter::await_ready() const noexcept {
   return ready_ || (to_write_ ? socket_.writable_ : socket_.readable_);
 }
 
-void Readiness::await_suspend(std::coroutine_handle<> waiting) {
+void ReadinessAwaiter::await_suspend(std::coroutine_handle<> waiting) {
   waiting_ = waiting;
-  Readiness*& first = to_write_ ? socket_.writers_ : socket_.readers_;
+  ReadinessAwaiter*& first = to_write_ ? socket_.writers_ : socket_.readers_;
   next_ = first;
   first = this;
   socket_.poller_.began_to_wait();
@@ -100,10 +100,10 @@ void Poller::dispatch(PolledSocket& socket, std::uint32_t events) {
   }
 }
 
-void Poller::append(Readiness* first) {
+void Poller::append(ReadinessAwaiter* first) {
   if (first == nullptr) return;
   *ready_end_ = first;
-  for (Readiness* r = first; r != nullptr; r = r->next_) {
+  for (ReadinessAwaiter* r = first; r != nullptr; r = r->next_) {
     --waiting_;
     ready_end_ = &r->next_;
   }
@@ -111,14 +111,14 @@ void Poller::append(Readiness* first) {
 
 void Poller::run_ready() {
   while (ready_ != nullptr) {
-    Readiness* const readiness = ready_;
+    ReadinessAwaiter* const readiness = ready_;
     ready_ = readiness->next_;
     if (ready_ == nullptr) ready_end_ = &ready_;
     readiness->waiting_.resume();
   }
 }
 
-void Poller::resume_later(Readiness* first) {
+void Poller::resume_later(ReadinessAwaiter* first) {
   append(first);
   if (posted_ || ready_ == nullptr) return;
   posted_ = true;

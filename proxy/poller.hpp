@@ -21,14 +21,14 @@ namespace alcove::proxy {
 
 class PolledSocket;
 
-// What a coroutine awaits: `error_code ec = co_await socket.wait_readable()`. operation_aborted: cancelled.
-// In the waiting coroutine's frame; linked into the socket's list while it waits, then into the poller's.
-class Readiness {
+// The wait of one coroutine. In its frame; linked into the socket's list while it waits, then into the
+// poller's.
+class ReadinessAwaiter {
  public:
-  Readiness(PolledSocket& socket, bool to_write, bool ready = false)
+  ReadinessAwaiter(PolledSocket& socket, bool to_write, bool ready)
       : socket_(socket), to_write_(to_write), ready_(ready) {}
-  Readiness(const Readiness&) = delete;
-  Readiness& operator=(const Readiness&) = delete;
+  ReadinessAwaiter(const ReadinessAwaiter&) = delete;
+  ReadinessAwaiter& operator=(const ReadinessAwaiter&) = delete;
 
   bool await_ready() const noexcept;
   void await_suspend(std::coroutine_handle<> waiting);
@@ -40,21 +40,31 @@ class Readiness {
 
   PolledSocket& socket_;
   bool to_write_;
-  bool ready_;  // for another reason than the socket
+  bool ready_;
   error_code ec_;
   std::coroutine_handle<> waiting_;
-  Readiness* next_ = nullptr;
+  ReadinessAwaiter* next_ = nullptr;
+};
+
+// `error_code ec = co_await socket.wait_readable()`. operation_aborted: cancelled.
+struct Readiness {
+  PolledSocket& socket;
+  bool to_write;
+  bool ready = false;  // for another reason than the socket
+
+  ReadinessAwaiter operator co_await() const { return {socket, to_write, ready}; }
 };
 
 class Poller {
  public:
-  explicit Poller(asio::io_context& io);  // throws boost::system::system_error if there are no descriptors left
+  explicit Poller(
+      asio::io_context& io);  // throws boost::system::system_error if there are no descriptors left
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 
  private:
   friend class PolledSocket;
-  friend class Readiness;
+  friend class ReadinessAwaiter;
 
   static constexpr int kBatch = 128;
   static constexpr int kManyEvents = 4;  // more are likely to have come meanwhile
@@ -63,12 +73,12 @@ class Poller {
   error_code watch(PolledSocket& socket, std::uint32_t events, bool anew);
   void forget(PolledSocket& socket);  // it ends: what this batch still has for it is void
   void began_to_wait();
-  void resume_later(Readiness* first);
+  void resume_later(ReadinessAwaiter* first);
 
   void arm();
   void turn();
   void dispatch(PolledSocket& socket, std::uint32_t events);
-  void append(Readiness* first);
+  void append(ReadinessAwaiter* first);
   void run_ready();
 
   asio::io_context& io_;
@@ -77,8 +87,8 @@ class Poller {
   int next_event_ = 0;
   int event_count_ = 0;
   std::size_t waiting_ = 0;
-  Readiness* ready_ = nullptr;  // to be resumed, in this order
-  Readiness** ready_end_ = &ready_;
+  ReadinessAwaiter* ready_ = nullptr;  // to be resumed, in this order
+  ReadinessAwaiter** ready_end_ = &ready_;
   bool armed_ = false;
   bool in_turn_ = false;
   bool posted_ = false;

@@ -100,13 +100,13 @@ Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
     add_piece(parts, conn_.in.data(), piece.payload, chunked, ex.upload_.done(), size_text);
 
   limit_wait();
-  std::size_t sent = pod_.try_write(parts);
   metrics_.bytes_to_pods.add(parts.size());
-  parts.consume(sent);
-  sent_any_ = sent > 0;
   while (parts.size() > 0) {
-    auto [ec, n] = co_await pod_.socket.async_write_some(parts, kTuple);
+    error_code ec;
+    const std::size_t n = pod_.socket.try_write(parts, ec);
     sent_any_ |= n > 0;
+    parts.consume(n);
+    if (ec == asio::error::would_block) ec = co_await pod_.socket.wait_writable();
     if (ec) {
       pod_error_ = ec;
       // Bytes have gone out: its answer may be there already (an early 413), so go on reading. None: nobody
@@ -120,7 +120,6 @@ Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
       outcome_.retry = may_retry() && piece.raw == 0;
       co_return outcome_;
     }
-    parts.consume(n);
   }
   ex.bytes_in_ += piece.payload;
   ex.consume_body();
@@ -158,9 +157,12 @@ Awaitable<std::optional<Failure>> Relay::upload_pieces() {
     Gather parts;
     add_piece(parts, conn_.in.data(), piece.payload, chunked, ex.upload_.done(), size_text);
     metrics_.bytes_to_pods.add(parts.size());
-    if (!pod_refuses_body_) parts.consume(pod_.try_write(parts));
     while (parts.size() > 0 && !pod_refuses_body_) {
-      auto [ec, n] = co_await pod_.socket.async_write_some(parts, kTuple);
+      error_code ec;
+      const std::size_t n = pod_.socket.try_write(parts, ec);
+      parts.consume(n);
+      if (n > 0) limit_wait();
+      if (ec == asio::error::would_block) ec = co_await pod_.socket.wait_writable();
       if (upload_stop_) co_return std::nullopt;
       if (ec) {
         // Whatever the pod has to say is still to be read: its answer ends the upload, not this.
@@ -168,8 +170,6 @@ Awaitable<std::optional<Failure>> Relay::upload_pieces() {
         ex.upload_cut_ = true;
         co_return std::nullopt;
       }
-      parts.consume(n);
-      limit_wait();
     }
     ex.consume_body();
     if (ex.route_ != nullptr && !ex.facts_.quiet)
@@ -183,8 +183,7 @@ Awaitable<void> Relay::upload() {
   if (failure) {
     upload_failure_ = std::move(failure);
     // The response side waits for the pod: let it see why.
-    error_code ignored;
-    pod_.socket.cancel(ignored);
+    pod_.socket.cancel();
   }
   upload_running_ = false;
   if (exchange_.upload_.done()) limit_wait();
@@ -206,27 +205,27 @@ Awaitable<std::size_t> Relay::receive_from_pod() {
     pod_error_ = asio::error::operation_aborted;
     co_return 0;
   }
-  if (pod_.in.space_size() == 0) pod_.in.compact();
-  char* const space = pod_.in.space();
-  auto [ec, n] = co_await pod_.socket.async_read_some(asio::buffer(space, pod_.in.space_size()), kTuple);
-  if (upload_failure_ && n == 0) {
-    pod_error_ = ec;
-    co_return 0;
+  for (;;) {
+    pod_error_ = co_await pod_.socket.wait_readable();
+    if (pod_error_) co_return 0;
+    if (pod_.in.space_size() == 0) pod_.in.compact();
+    char* const space = pod_.in.space();
+    const std::size_t n = pod_.socket.try_read(space, pod_.in.space_size(), pod_error_);
+    pod_.in.commit(n);
+    got_any_ |= n > 0;
+    if (pod_error_ != asio::error::would_block) co_return n;
   }
-  pod_.in.commit(n);
-  pod_error_ = ec;
-  got_any_ |= n > 0;
-  co_return n;
 }
 
 Awaitable<bool> Relay::write_to_client(Gather parts) {
   metrics_.bytes_to_clients.add(parts.size());
-  parts.consume(conn_.stream.try_write(parts));
   while (parts.size() > 0) {
-    auto [ec, n] = co_await conn_.stream.async_write_some(parts, kTuple);
-    if (ec) co_return false;
+    error_code ec;
+    const std::size_t n = conn_.stream.try_write(parts, ec);
     parts.consume(n);
-    if (parts.size() > 0) conn_.limit(exchange_.settings_->timeouts.body_idle);
+    if (n > 0) conn_.limit(exchange_.settings_->timeouts.body_idle);
+    if (ec == asio::error::would_block) ec = co_await conn_.stream.again_to_write();
+    if (ec) co_return false;
   }
   co_return true;
 }

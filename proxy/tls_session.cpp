@@ -1,7 +1,6 @@
 #include "proxy/tls_session.hpp"
 
 #include <boost/asio/ssl/error.hpp>
-
 #include <openssl/bio.h>
 #include <openssl/err.h>
 
@@ -49,6 +48,15 @@ struct TlsSession::Bio {
   }
 };
 
+// Reading ahead: a record costs one read and not one for its header and one for the rest. Idle sessions hold
+// no buffers.
+void TlsSession::prepare(asio::ssl::context& context) {
+  SSL_CTX* const native = context.native_handle();
+  SSL_CTX_set_read_ahead(native, 1);
+  SSL_CTX_set_mode(
+      native, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
 TlsSession::TlsSession(PolledSocket& socket, asio::ssl::context& context)
     : socket_(socket), ssl_(SSL_new(context.native_handle())) {
   BIO* const bio = BIO_new(Bio::method());
@@ -88,6 +96,8 @@ std::size_t TlsSession::try_read(char* data, std::size_t size, error_code& ec) {
   std::size_t n = 0;
   const int result = SSL_read_ex(ssl_.get(), data, size, &n);
   ec = result == 1 ? error_code{} : outcome(result);
+  // After a read that would block it may hold part of a record, which nobody can read yet.
+  pending_ = result == 1 && SSL_has_pending(ssl_.get()) != 0;
   return result == 1 ? n : 0;
 }
 

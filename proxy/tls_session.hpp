@@ -13,6 +13,9 @@ namespace alcove::proxy {
 
 class TlsSession {
  public:
+  // What the sessions of a context need of it.
+  static void prepare(asio::ssl::context& context);
+
   TlsSession(PolledSocket& socket, asio::ssl::context& context);
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
@@ -25,8 +28,8 @@ class TlsSession {
   // Says that nothing more will be sent (close_notify, RFC 8446 6.1). Reading can go on.
   error_code try_close_notify();
 
-  // Bytes have been decoded, or may be, without the socket being read.
-  bool pending() const { return SSL_has_pending(ssl_.get()) != 0; }
+  // The last read has left something that can be read without the socket.
+  bool pending() const { return pending_; }
   bool wants_write() const { return wants_write_; }
 
  private:
@@ -41,6 +44,7 @@ class TlsSession {
   std::unique_ptr<SSL, Free> ssl_;
   error_code socket_error_;  // what ended the last read or write of the socket
   bool wants_write_ = false;
+  bool pending_ = false;
 };
 
 }  // namespace alcove::proxy

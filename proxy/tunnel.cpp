@@ -55,23 +55,19 @@ Awaitable<std::optional<std::string_view>> Tunnel::read(From from) {
     in.release_if_empty();
     co_return std::string_view(lent.data(), n);
   }
-  if (from == From::client && conn_.stream.is_tls()) {
-    // The TLS engine reads for itself; what it decodes needs a place of ours while it waits.
-    error_code ec;
-    const std::size_t n = co_await conn_.receive(ec);
-    if (n == 0) co_return std::nullopt;
-    std::memcpy(lent.data(), in.data(), n);
-    in.consume(n);
-    co_return std::string_view(lent.data(), n);
-  }
-  Socket& socket = from == From::client ? conn_.stream.socket() : pod_.socket;
+  const bool from_client = from == From::client;
   for (;;) {
-    if (from == From::pod && conn_.leaving() && from_pod_.watch.at_boundary()) co_return std::nullopt;
-    auto [waited] = co_await socket.async_wait(Socket::wait_read, kTuple);
-    if (only_leaving(waited)) continue;
-    if (waited) co_return std::nullopt;
+    if (!from_client && conn_.leaving() && from_pod_.watch.at_boundary()) co_return std::nullopt;
     error_code ec;
-    const std::size_t n = socket.read_some(asio::buffer(lent), ec);
+    if (from_client) {
+      ec = co_await conn_.stream.wait_readable();
+    } else {
+      ec = co_await pod_.socket.wait_readable();
+    }
+    if (only_leaving(ec)) continue;
+    if (ec) co_return std::nullopt;
+    const std::size_t n = from_client ? conn_.stream.try_read(lent.data(), lent.size(), ec)
+                                      : pod_.socket.try_read(lent.data(), lent.size(), ec);
     if (ec == asio::error::would_block) continue;
     if (ec && ec != asio::error::eof) broken_ = true;
     if (n == 0) co_return std::nullopt;
@@ -82,23 +78,28 @@ Awaitable<std::optional<std::string_view>> Tunnel::read(From from) {
 // The worker's buffer cannot be kept across a suspension: what is not taken at once is copied.
 Awaitable<bool> Tunnel::write(From from, std::string_view bytes) {
   const bool to_pod = from == From::client;
-  const std::size_t sent =
-      to_pod ? pod_.try_write(asio::buffer(bytes)) : conn_.stream.try_write(asio::buffer(bytes));
+  const auto try_write = [this, to_pod](std::string_view some, error_code& ec) {
+    return to_pod ? pod_.socket.try_write(some, ec) : conn_.stream.try_write(some, ec);
+  };
+  error_code ec;
+  const std::size_t sent = try_write(bytes, ec);
   if (sent == bytes.size()) co_return true;
   std::string& unsent = (to_pod ? from_client_ : from_pod_).unsent;
   unsent.assign(bytes.substr(sent));
   std::string_view left = unsent;
-  while (!left.empty()) {
-    error_code ec;
-    std::size_t n = 0;
-    if (to_pod) {
-      std::tie(ec, n) = co_await pod_.socket.async_write_some(asio::buffer(left), kTuple);
-    } else {
-      std::tie(ec, n) = co_await conn_.stream.async_write_some(asio::buffer(left), kTuple);
+  for (;;) {
+    if (ec == asio::error::would_block) {
+      if (to_pod) {
+        ec = co_await pod_.socket.wait_writable();
+      } else {
+        ec = co_await conn_.stream.again_to_write();
+      }
     }
     if (ec && !only_leaving(ec)) co_return false;
+    const std::size_t n = try_write(left, ec);
     left.remove_prefix(n);
-    limit();
+    if (left.empty()) break;
+    if (n > 0) limit();
   }
   std::string().swap(unsent);
   co_return true;
@@ -116,8 +117,7 @@ Awaitable<void> Tunnel::client_to_pod() {
     }
   }
   from_client_.ended = true;
-  error_code ignored;
-  pod_.socket.shutdown(Socket::shutdown_send, ignored);
+  pod_.socket.shutdown_send();
   limit();
   if (broken_) conn_.cancel();
   ended_.notify();
@@ -140,7 +140,7 @@ Awaitable<void> Tunnel::pod_to_client() {
     co_return;
   }
   limit();
-  if (!broken_) co_await conn_.end_writing();
+  if (!broken_) co_await conn_.stream.end_writing();
   if (broken_) conn_.cancel();
 }
 
@@ -164,7 +164,7 @@ Awaitable<std::optional<Failure>> Tunnel::run() {
     if (broken_ || conn_.gone() || conn_.expired()) conn_.cancel();
     co_await ended_.wait_until(SteadyClock::now() + Millis{250});
   }
-  if (took_leave_ && !broken_ && !conn_.gone()) co_await conn_.end_writing();
+  if (took_leave_ && !broken_ && !conn_.gone()) co_await conn_.stream.end_writing();
   conn_.set_tunnel(false);
   if (timed_out_ && !took_leave_)
     co_return Failure{Limit::tunnel_idle, Side::alcove, Phase::tunnel, 0, "the tunnel was idle too long", 0};

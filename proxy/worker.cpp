@@ -35,7 +35,7 @@ Worker::Worker(unsigned number, std::string gateway, SettingsPtr s, const StoreF
       metrics(*metrics_owner),
       buffers(std::max<std::size_t>(kLeastBlock, settings->limits.head_bytes)),
       routes(kMostRoutes),
-      pods(io.get_executor(), buffers, metrics),
+      pods(poller, buffers, metrics),
       store(factory(io)),
       rooms(io.get_executor(), *store, routes),
       activity(io.get_executor(), *store, routes, metrics, gateway + "/" + std::to_string(number)),

@@ -15,6 +15,7 @@
 #include "proxy/listener.hpp"
 #include "proxy/metrics.hpp"
 #include "proxy/pod_pool.hpp"
+#include "proxy/poller.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/route.hpp"
 #include "proxy/route_cache.hpp"
@@ -66,7 +67,8 @@ class Worker {
   bool ready() const { return ready_.load(std::memory_order_relaxed); }
 
   // --- for what runs on this thread ---
-  asio::io_context io{1};
+  asio::io_context io{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};  // others only post
+  Poller poller{io};
   SettingsPtr settings;
   std::unique_ptr<Identity> identity;
   std::unique_ptr<Router> router;
