@@ -77,7 +77,9 @@ Exchange::Exchange(ClientConn& conn)
       worker_(conn.worker),
       settings_(conn.worker.settings),
       id_(conn.worker.next_request_id()),
-      began_(SteadyClock::now()) {}
+      began_(SteadyClock::now()),
+      told_(worker_.texts),
+      pod_head_(worker_.texts) {}
 
 Exchange::~Exchange() {
   use_route(nullptr);
@@ -121,9 +123,7 @@ std::optional<Failure> Exchange::prepare(std::size_t head_size) {
     upload_ = BodyReader(facts_.body);
     return failure;
   }
-  facts_.method = head.method;
-  facts_.host = head.host;
-  facts_.path = head.path;
+  remember(head);
   facts_.http11 = head.http11;
   facts_.keep_alive = head.keep_alive;
   facts_.head_only = head.verb == http::verb::head;
@@ -194,6 +194,15 @@ std::optional<Failure> Exchange::prepare(std::size_t head_size) {
   return failure;
 }
 
+// The head's own bytes are gone once something has been awaited.
+void Exchange::remember(const RequestHead& head) {
+  told_->append(head.method).append(head.host).append(head.path);
+  const std::string_view all = *told_;
+  facts_.method = all.substr(0, head.method.size());
+  facts_.host = all.substr(head.method.size(), head.host.size());
+  facts_.path = all.substr(head.method.size() + head.host.size());
+}
+
 // name--scope.DOMAIN: where scope is an app and the name is one's own it is the ordinary session; else the
 // record says whose it is, which only the store knows.
 std::optional<Failure> Exchange::enter_environment(const Route& route, const Principal& principal) {
@@ -235,8 +244,7 @@ void Exchange::write_pod_head(const Route& route) {
   rules.private_cookie = worker_.identity->private_cookie();
   rules.private_headers = &worker_.identity->private_headers();
   rules.strip = route.strip;
-  pod_head_.reserve(head.target.size() + 1024);
-  write_request_head(head, rules, pod_head_);
+  write_request_head(head, rules, *pod_head_);
 }
 
 // A polling path is no sign of a user: it uses the pod that runs, but neither rescues nor starts one.
@@ -553,7 +561,7 @@ void Exchange::log() {
   line.client = conn_.peer_text;
   line.method = facts_.method;
   line.host = facts_.host;
-  line.path = std::string_view(facts_.path).substr(0, facts_.path.find('?'));
+  line.path = facts_.path.substr(0, facts_.path.find('?'));
   line.session = route_ != nullptr ? std::string_view(route_->key.text()) : std::string_view(key_.text());
   const std::string pod = route_ != nullptr ? to_string(route_->endpoint) : std::string();
   line.pod = pod;

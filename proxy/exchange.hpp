@@ -46,7 +46,7 @@ class Exchange {
 
   // What is kept of the head once its buffer is reused.
   struct Facts {
-    std::string method, host, path;  // path with query, for the log and the pages
+    std::string_view method, host, path;  // in told_; path with query, for the log and the pages
     bool http11 = true;
     bool keep_alive = false;
     bool head_only = false;
@@ -61,6 +61,7 @@ class Exchange {
   enum class Held : std::uint8_t { routed, answered };
 
   std::optional<Failure> prepare(std::size_t head_size);  // steps 2 to 5, without suspending
+  void remember(const RequestHead& head);
   std::optional<Failure> enter_environment(const Route& route, const Principal& principal);
   void write_pod_head(const Route& route);
   Awaitable<std::optional<Failure>> check_environment();
@@ -93,7 +94,8 @@ class Exchange {
   SessionKey key_;
   std::string user_;
   bool environment_ = false;  // the record decides whether this user may enter
-  std::string pod_head_;      // the rewritten head, ready to be sent
+  PooledText told_;           // what facts_ shows
+  PooledText pod_head_;       // the rewritten head, ready to be sent
   BodyReader upload_{BodyFraming{}};
   std::size_t taken_ = 0;    // raw bytes at the front of conn_.in that belong to the piece taken last
   bool upload_cut_ = false;  // the body was not passed on to its end

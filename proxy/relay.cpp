@@ -14,7 +14,11 @@ constexpr std::int64_t kMostBusy_s = 10LL * 365 * 24 * 3600;  // more is no dura
 }  // namespace
 
 Relay::Relay(Exchange& exchange, PodConn& pod)
-    : exchange_(exchange), conn_(exchange.conn_), pod_(pod), metrics_(exchange.worker_.metrics) {
+    : exchange_(exchange),
+      conn_(exchange.conn_),
+      pod_(pod),
+      metrics_(exchange.worker_.metrics),
+      head_(exchange.worker_.texts) {
   conn_.set_pod(&pod_);
 }
 Relay::~Relay() {
@@ -94,7 +98,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::send_head() {
     co_return outcome_;
   }
   Gather parts;
-  parts.add(ex.pod_head_.data(), ex.pod_head_.size());
+  parts.add(ex.pod_head_->data(), ex.pod_head_->size());
   const bool chunked = ex.facts_.body.kind == BodyKind::chunked;
   if (piece.payload > 0 || (chunked && ex.upload_.done() && piece.raw > 0))
     add_piece(parts, conn_.in.data(), piece.payload, chunked, ex.upload_.done(), size_text);
@@ -293,14 +297,14 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
     ResponseRules rules;
     rules.client_http11 = ex.facts_.http11;
     rules.private_cookie = ex.worker_.identity->private_cookie();
-    head_.clear();
+    head_->clear();
     if (head.status < 200 && head.status != 101) {
-      write_response_head(head, rules, head_);
+      write_response_head(head, rules, *head_);
       pod_.in.consume(end);
       line = 0;
       if (!ex.facts_.http11) continue;  // rule 7
       Gather parts;
-      parts.add(head_.data(), head_.size());
+      parts.add(head_->data(), head_->size());
       const bool sent = co_await write_to_client(parts);
       if (!sent) {
         outcome_.failure = client_failure(Phase::response);
@@ -318,7 +322,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
     final_keep_alive_ = ex.can_keep_alive() && ex.request_read() && framing != AnswerFraming::until_close;
     rules.keep_alive = final_keep_alive_;
     rules.chunked = chunk_to_client_;
-    write_response_head(head, rules, head_);
+    write_response_head(head, rules, *head_);
     ex.status_ = static_cast<int>(head.status);
     outcome_.tunnel = head.status == 101;
     const HeadField* type = head.find(http::field::content_type);
@@ -329,7 +333,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
 
     ChunkSizeText size_text;
     Gather parts;
-    parts.add(head_.data(), head_.size());
+    parts.add(head_->data(), head_->size());
     const BodyReader::Piece piece = outcome_.tunnel ? BodyReader::Piece{} : download_.next(pod_.in);
     if (piece.bad) {
       outcome_.failure = Failure{Side::pod, Phase::response, 502, "malformed chunk in the pod's answer", 0};

@@ -62,7 +62,7 @@ class Relay {
   bool pod_refuses_body_ = false;  // writing failed: its answer may still be there
   std::optional<Failure> upload_failure_;
   std::optional<Event> upload_ended_;
-  std::string head_;  // of the answer, and chunk sizes
+  PooledText head_;  // of the answer
   Outcome outcome_;
 };
 

@@ -19,6 +19,7 @@
 #include "proxy/resolver.hpp"
 #include "proxy/route.hpp"
 #include "proxy/route_cache.hpp"
+#include "proxy/text_pool.hpp"
 #include "store/store.hpp"
 
 #include <boost/intrusive/list.hpp>
@@ -76,6 +77,7 @@ class Worker {
   std::shared_ptr<WorkerMetrics> metrics_owner;
   WorkerMetrics& metrics;
   BufferPool buffers;
+  TextPool texts;
   RouteCache routes;
   PodPool pods;
   std::unique_ptr<Store> store;

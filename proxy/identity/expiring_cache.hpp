@@ -5,11 +5,12 @@
 // verified or made is kept, so strangers cannot push others out.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 namespace alcove::proxy {
@@ -17,7 +18,7 @@ namespace alcove::proxy {
 template <class Known>
 class ExpiringCache {
  public:
-  static constexpr std::size_t kHalf = 512;
+  static constexpr std::size_t kHalf = 16 * 1024;
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
   // nullptr: not known, or expired at `now_s`. Valid until the next call.
@@ -26,9 +27,10 @@ class ExpiringCache {
     if (at == young_.end()) {
       const auto old = old_.find(text);
       if (old == old_.end()) return nullptr;
-      auto node = old_.extract(old);
+      std::pair<std::string, Entry> moved{old->first, std::move(old->second)};
+      old_.erase(old);
       make_room();
-      at = young_.insert(std::move(node)).position;
+      at = young_.insert(std::move(moved)).first;
     }
     if (now_s < at->second.expires_s) return &at->second.known;
     young_.erase(at);
@@ -52,7 +54,7 @@ class ExpiringCache {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
-  using Half = std::unordered_map<std::string, Entry, Hash, std::equal_to<>>;
+  using Half = boost::unordered_flat_map<std::string, Entry, Hash, std::equal_to<>>;
 
   void make_room() {
     if (young_.size() < kHalf) return;
