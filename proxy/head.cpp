@@ -1,8 +1,7 @@
 #include "proxy/head.hpp"
 
 #include "base/text.hpp"
-
-#include <boost/beast/http/basic_parser.hpp>
+#include "proxy/head_grammar.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -50,7 +49,7 @@ const HeadField* find_by_id(const std::vector<HeadField>& fields, http::field id
 // Each name that Connection lists is looked for among all fields: thousands would be milliseconds of work.
 constexpr unsigned kMostConnectionOptions = 64;
 
-// What both kinds of message collect while Beast walks through the fields.
+// What both kinds of message collect while their fields are read.
 struct Collected {
   std::vector<HeadField>* fields = nullptr;
   std::uint32_t most_fields = 0;
@@ -102,62 +101,15 @@ struct Collected {
   bool keeps_alive(bool http11) const { return http11 ? !close : keep_alive && !close; }
 };
 
-// Beast's parser with its sinks: views of the start line and the fields, nothing copied. The body is never
-// given to it.
-template <bool is_request>
-class HeadParser final : public http::basic_parser<is_request> {
- public:
-  std::string_view method, target, reason;
-  http::verb verb = http::verb::unknown;
-  int status = 0;
-  int version = 0;
-  Collected collected;
-
- private:
-  using error = boost::system::error_code;
-  using view = boost::beast::string_view;
-
-  void on_request_impl(http::verb v, view m, view t, int ver, error& ec) override {
-    verb = v;
-    method = {m.data(), m.size()};
-    target = {t.data(), t.size()};
-    version = ver;
-    ec = {};
+// Reads all fields, or as many as there may be: one too many is told by `collected`.
+HeadFault collect(std::string_view head, Collected& collected) {
+  FieldLine line;
+  HeadFault fault = HeadFault::none;
+  while (read_field_line(head, line, fault)) {
+    if (fault != HeadFault::none) break;
+    if (!collected.add(known_field(line.name), line.name, line.value)) break;
   }
-  void on_response_impl(int code, view r, int ver, error& ec) override {
-    status = code;
-    reason = {r.data(), r.size()};
-    version = ver;
-    ec = {};
-  }
-  void on_field_impl(http::field id, view name, view value, error& ec) override {
-    ec = {};
-    if (!collected.add(id, {name.data(), name.size()}, {value.data(), value.size()}))
-      ec = http::error::header_limit;
-  }
-  void on_header_impl(error& ec) override { ec = {}; }
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, error& ec) override { ec = {}; }
-  std::size_t on_body_impl(view, error& ec) override {
-    ec = {};
-    return 0;
-  }
-  void on_chunk_header_impl(std::uint64_t, view, error& ec) override { ec = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t, view, error& ec) override {
-    ec = {};
-    return 0;
-  }
-  void on_finish_impl(error& ec) override { ec = {}; }
-};
-
-template <bool is_request>
-boost::system::error_code parse_with(HeadParser<is_request>& parser, std::string_view data,
-                                     const HeadLimits& limits) {
-  parser.header_limit(limits.bytes + 2);
-  parser.body_limit(boost::none);
-  boost::system::error_code ec;
-  parser.put(boost::asio::const_buffer(data.data(), data.size()), ec);
-  if (!ec && !parser.is_header_done()) ec = http::error::need_more;
-  return ec;
+  return fault;
 }
 
 std::string_view line_at(std::string_view data, std::size_t at) {
@@ -173,25 +125,18 @@ bool names_another_version(std::string_view data) {
          line.size() == last + 9;
 }
 
-// Beast says what is wrong, but not where: find the line for the message.
-std::string describe_bad_head(std::string_view data, boost::system::error_code ec) {
+// What is wrong, and where.
+std::string describe_bad_head(std::string_view data, HeadFault fault) {
   const auto plain = [](std::string_view line) { return "\"" + printable(line, 80) + "\""; };
-  if (ec == http::error::bad_method || ec == http::error::bad_target || ec == http::error::bad_version)
-    return "malformed request line " + plain(line_at(data, 0)) + " (" + ec.message() + ")";
-  std::size_t at = data.find("\r\n");
-  while (at != std::string_view::npos && at + 2 < data.size()) {
-    const std::string_view line = line_at(data, at + 2);
-    if (line.empty()) break;
-    const auto colon = line.find(':');
-    bool odd = colon == std::string_view::npos || colon == 0;
-    for (std::size_t i = 0; !odd && i < line.size(); ++i) {
-      const auto c = static_cast<unsigned char>(line[i]);
-      odd = (c < 0x20 && c != '\t') || c == 0x7f || (i < colon && (c <= ' ' || c >= 0x7f));
-    }
-    if (odd) return "malformed header field " + plain(line) + " (" + ec.message() + ")";
-    at = data.find("\r\n", at + 2);
-  }
-  return "malformed head (" + ec.message() + ")";
+  std::string_view rest = data;
+  RequestLine request;
+  if (read_request_line(rest, request) != HeadFault::none)
+    return "malformed request line " + plain(line_at(data, 0)) + ": " + std::string(words_of(fault));
+  FieldLine field;
+  HeadFault found = HeadFault::none;
+  std::string_view before = rest;
+  while (read_field_line(rest, field, found) && found == HeadFault::none) before = rest;
+  return "malformed header field " + plain(line_at(before, 0)) + ": " + std::string(words_of(fault));
 }
 
 std::optional<Failure> too_many_fields(const Collected& collected) {
@@ -312,20 +257,21 @@ HeadScan find_head_end(std::string_view data, std::size_t& line, std::size_t& en
 std::optional<Failure> parse_request_head(std::string_view data, const HeadLimits& limits,
                                           RequestHead& head) {
   head.fields.clear();
-  HeadParser<true> parser;
-  parser.collected.fields = &head.fields;
-  parser.collected.most_fields = limits.fields;
-  if (const auto ec = parse_with(parser, data, limits)) {
-    if (auto failure = too_many_fields(parser.collected)) return failure;
-    if (ec == http::error::bad_version && names_another_version(data))
-      return bad_request("only HTTP/1.0 and HTTP/1.1 are spoken here", 505);
-    return bad_request(describe_bad_head(data, ec));
-  }
-  const Collected& seen = parser.collected;
-  head.method = parser.method;
-  head.verb = parser.verb;
-  head.target = parser.target;
-  head.http11 = parser.version == 11;
+  Collected seen;
+  seen.fields = &head.fields;
+  seen.most_fields = limits.fields;
+  std::string_view rest = data;
+  RequestLine line;
+  HeadFault fault = read_request_line(rest, line);
+  if (fault == HeadFault::version && names_another_version(data))
+    return bad_request("only HTTP/1.0 and HTTP/1.1 are spoken here", 505);
+  if (fault == HeadFault::none) fault = collect(rest, seen);
+  if (auto failure = too_many_fields(seen)) return failure;
+  if (fault != HeadFault::none) return bad_request(describe_bad_head(data, fault));
+  head.method = line.method;
+  head.verb = http::string_to_verb({line.method.data(), line.method.size()});
+  head.target = line.target;
+  head.http11 = line.http11;
   head.keep_alive = seen.keeps_alive(head.http11);
   if (seen.connection_options > kMostConnectionOptions)
     return bad_request("Connection names more than " + std::to_string(kMostConnectionOptions) + " fields");
@@ -370,19 +316,20 @@ Failure oversized_head(std::string_view data, const HeadLimits& limits) {
 std::optional<Failure> parse_response_head(std::string_view data, const HeadLimits& limits, bool to_head,
                                            ResponseHead& head) {
   head.fields.clear();
-  HeadParser<false> parser;
-  parser.collected.fields = &head.fields;
-  parser.collected.most_fields = limits.fields;
-  if (const auto ec = parse_with(parser, data, limits)) {
-    if (!parser.collected.too_many.empty())
-      return bad_response("the pod's answer has more than " + std::to_string(limits.fields) +
-                          " header fields");
-    return bad_response("the pod's answer has a malformed head (" + ec.message() + ")");
-  }
-  const Collected& seen = parser.collected;
-  head.status = static_cast<unsigned>(parser.status);
-  head.reason = parser.reason;
-  head.http11 = parser.version == 11;
+  Collected seen;
+  seen.fields = &head.fields;
+  seen.most_fields = limits.fields;
+  std::string_view rest = data;
+  StatusLine line;
+  HeadFault fault = read_status_line(rest, line);
+  if (fault == HeadFault::none) fault = collect(rest, seen);
+  if (!seen.too_many.empty())
+    return bad_response("the pod's answer has more than " + std::to_string(limits.fields) + " header fields");
+  if (fault != HeadFault::none)
+    return bad_response("the pod's answer has a malformed head: " + std::string(words_of(fault)));
+  head.status = line.status;
+  head.reason = line.reason;
+  head.http11 = line.http11;
   head.keep_alive = seen.keeps_alive(head.http11);
   head.websocket = head.status == 101 && seen.upgrade && seen.upgrade_websocket;
   head.content_length.reset();

@@ -1,8 +1,8 @@
 // A message head as views into the client's (or pod's) read buffer, and the strict parser that makes it.
 // Step 2 of the way of a request. Called by client_conn (requests) and relay (responses).
-// Beast's basic_parser does the grammar; before it, one pass over the bytes refuses what Beast is lenient
-// about (rule 4 of the HTTP rules: obsolete folding, bare CR or LF, NUL, space before the colon), and the
-// framing (RFC 9112 6.3) is decided here from the fields alone, never from the method (rule 3). Owns nothing:
+// head_grammar does the grammar; before it, find_head_end refuses what no line may have (rule 4 of the HTTP
+// rules: obsolete folding, bare LF), and the framing (RFC 9112 6.3) is decided here from the fields alone,
+// never from the method (rule 3). Owns nothing:
 // the views live as long as the buffer stays where it is. The table of fields is the worker's, reused for
 // every head, so no field costs an allocation. Thread: the worker's.
 #pragma once
@@ -22,7 +22,7 @@ namespace alcove::proxy {
 namespace http = boost::beast::http;
 
 struct HeadField {
-  http::field id;  // http::field::unknown for what Beast does not know
+  http::field id;  // http::field::unknown for what the gateway does not act on
   std::string_view name;
   std::string_view value;  // without surrounding white space
 };
@@ -50,7 +50,7 @@ struct RequestHead {
 
   // First field of this id, or nullptr.
   const HeadField* find(http::field id) const;
-  // By name, ASCII case-insensitive, for fields that Beast does not know.
+  // By name, ASCII case-insensitive, for the others.
   const HeadField* find(std::string_view name) const;
 };
 
