@@ -119,18 +119,22 @@ Awaitable<bool> ClientConn::send(std::string_view data) {
   co_return true;
 }
 
+std::size_t ClientConn::receive_now(error_code& ec) {
+  char* const space = in.space();
+  const std::size_t n = stream.try_read(space, in.space_size(), ec);
+  in.commit(n);
+  return n;
+}
+
 // An idle connection holds no buffer.
 Awaitable<std::size_t> ClientConn::receive(error_code& ec) {
-  ec = co_await stream.wait_readable();
-  while (!ec) {
-    char* const space = in.space();
-    const std::size_t n = stream.try_read(space, in.space_size(), ec);
-    in.commit(n);
+  for (;;) {
+    const std::size_t n = receive_now(ec);
     if (ec != asio::error::would_block) co_return n;
     in.release_if_empty();
     ec = co_await stream.again_to_read();
+    if (ec) co_return 0;
   }
-  co_return 0;
 }
 
 Awaitable<bool> ClientConn::handshake(asio::ssl::context& context) {
@@ -181,7 +185,8 @@ Awaitable<std::size_t> ClientConn::read_head() {
       }
     }
     error_code ec;
-    const std::size_t n = co_await receive(ec);
+    std::size_t n = receive_now(ec);
+    if (ec == asio::error::would_block) n = co_await receive(ec);
     if (n == 0) {
       if (expired() && started) {
         const Failure late{Limit::head, Side::client, Phase::head, 408, "the request head took too long", 0};

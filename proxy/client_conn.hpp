@@ -85,6 +85,7 @@ class ClientConn : public ConnHook {
   Awaitable<bool> send(std::string_view data);
   // Reads what comes into `in`. 0: end of stream or error (ec says which).
   Awaitable<std::size_t> receive(error_code& ec);
+  std::size_t receive_now(error_code& ec);  // the same without waiting: would_block
 
  private:
   Awaitable<void> run(std::shared_ptr<asio::ssl::context> tls);

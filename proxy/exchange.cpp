@@ -353,15 +353,17 @@ Awaitable<Exchange::Held> Exchange::hold() {
   co_return Held::answered;
 }
 
+// Step 7. A connection that is kept, or nullptr.
+std::unique_ptr<PodConn> Exchange::take_idle() {
+  ++tries_;
+  const bool can_repeat = facts_.idempotent && facts_.body.kind == BodyKind::none;
+  auto pod = worker_.pods.take(*route_, !can_repeat);
+  reused_ = pod != nullptr;
+  return pod;
+}
+
 // Step 7. nullptr: could not connect.
 Awaitable<std::unique_ptr<PodConn>> Exchange::connect() {
-  ++tries_;
-  const bool again = facts_.idempotent && facts_.body.kind == BodyKind::none;
-  if (auto pod = worker_.pods.take(*route_, !again)) {
-    reused_ = true;
-    co_return pod;
-  }
-  reused_ = false;
   const SteadyTime began = SteadyClock::now();
   auto pod = worker_.pods.make();
   conn_.set_pod(pod.get());
@@ -405,7 +407,8 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
         co_return co_await answer(std::move(*broken_off_));
       continue;
     }
-    std::unique_ptr<PodConn> pod = co_await connect();
+    std::unique_ptr<PodConn> pod = take_idle();
+    if (pod == nullptr) pod = co_await connect();
     if (conn_.gone()) co_return co_await answer({Side::client, Phase::dial, 0, "the client has left", 0});
     if (pod == nullptr) {
       const bool again = co_await dial_again_later(pause);

@@ -69,6 +69,7 @@ class Exchange {
   Awaitable<Held> hold();             // step 6
   Awaitable<After> serve_from_pod();  // steps 6 to 8
   Awaitable<bool> dial_again_later(Millis& pause);
+  std::unique_ptr<PodConn> take_idle();           // step 7
   Awaitable<std::unique_ptr<PodConn>> connect();  // step 7
   Awaitable<After> answer(Failure failure);
   Awaitable<After> reply(Reply reply);

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kMostBusy_s = 10LL * 365 * 24 * 3600;  // more is no duration but a mistake
 
+constexpr std::size_t kSmall = 2048;  // bytes: copied sooner than gathered
+
 }  // namespace
 
 Relay::Relay(Exchange& exchange, PodConn& pod)
@@ -203,26 +205,41 @@ Awaitable<void> Relay::end_upload() {
   }
 }
 
-Awaitable<std::size_t> Relay::receive_from_pod() {
+// What is there, or would_block in pod_error_.
+std::size_t Relay::read_from_pod() {
   // The upload has failed while nobody was reading here, so its cancel met nothing.
   if (upload_failure_) {
     pod_error_ = asio::error::operation_aborted;
-    co_return 0;
+    return 0;
   }
+  if (pod_.in.space_size() == 0) pod_.in.compact();
+  char* const space = pod_.in.space();
+  const std::size_t n = pod_.socket.try_read(space, pod_.in.space_size(), pod_error_);
+  pod_.in.commit(n);
+  got_any_ |= n > 0;
+  return n;
+}
+
+Awaitable<std::size_t> Relay::receive_from_pod() {
   for (;;) {
-    pod_error_ = co_await pod_.socket.wait_readable();
-    if (pod_error_) co_return 0;
-    if (pod_.in.space_size() == 0) pod_.in.compact();
-    char* const space = pod_.in.space();
-    const std::size_t n = pod_.socket.try_read(space, pod_.in.space_size(), pod_error_);
-    pod_.in.commit(n);
-    got_any_ |= n > 0;
+    // No buffer while it waits: an answer may be silent for hours.
+    if (!upload_failure_) {
+      pod_error_ = co_await pod_.socket.wait_readable();
+      if (pod_error_) co_return 0;
+    }
+    const std::size_t n = read_from_pod();
     if (pod_error_ != asio::error::would_block) co_return n;
   }
 }
 
-Awaitable<bool> Relay::write_to_client(Gather parts) {
+// What the client takes at once, which is nearly always all. An error is met again by who waits for the rest.
+void Relay::begin_to_write(Gather& parts) {
   metrics_.bytes_to_clients.add(parts.size());
+  error_code ignored;
+  if (parts.size() > 0) parts.consume(conn_.stream.try_write(parts, ignored));
+}
+
+Awaitable<bool> Relay::write_rest(Gather parts) {
   while (parts.size() > 0) {
     error_code ec;
     const std::size_t n = conn_.stream.try_write(parts, ec);
@@ -253,6 +270,15 @@ void Relay::note_busy(const ResponseHead& head) {
                                   conn_.worker.now());
 }
 
+// One small piece is sent more cheaply than several. All of them are behind the head.
+void Relay::join_small(Gather& parts) {
+  if (parts.count() < 2 || parts.size() > kSmall) return;
+  for (std::size_t i = 1; i < parts.count(); ++i)
+    head_->append(static_cast<const char*>(parts.data()[i].iov_base), parts.data()[i].iov_len);
+  parts = {};
+  parts.add(head_->data(), head_->size());
+}
+
 Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
   Exchange& ex = exchange_;
   const HeadLimits limits{ex.settings_->limits.head_bytes, ex.settings_->limits.head_fields * 2};
@@ -269,7 +295,10 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
       co_return outcome_;
     }
     if (scan == HeadScan::incomplete) {
-      const std::size_t n = co_await receive_from_pod();
+      pod_error_ = {};
+      if (!upload_failure_) pod_error_ = co_await pod_.socket.wait_readable();
+      const std::size_t n = pod_error_ ? 0 : read_from_pod();
+      if (pod_error_ == asio::error::would_block) continue;
       if (n == 0) {
         outcome_.failure = pod_failure(got_any_ ? "the pod closed the connection within its answer's head"
                                                 : "the pod closed the connection without an answer");
@@ -305,7 +334,9 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
       if (!ex.facts_.http11) continue;  // rule 7
       Gather parts;
       parts.add(head_->data(), head_->size());
-      const bool sent = co_await write_to_client(parts);
+      begin_to_write(parts);
+      bool sent = parts.size() == 0;
+      if (!sent) sent = co_await write_rest(parts);
       if (!sent) {
         outcome_.failure = client_failure(Phase::response);
         co_return outcome_;
@@ -345,7 +376,10 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
               download_.done() && head.body.kind == BodyKind::chunked, size_text);
     outcome_.answered = true;
     conn_.limit(ex.settings_->timeouts.body_idle);
-    const bool sent = co_await write_to_client(parts);
+    join_small(parts);
+    begin_to_write(parts);
+    bool sent = parts.size() == 0;
+    if (!sent) sent = co_await write_rest(parts);
     if (!sent) {
       outcome_.failure = client_failure(Phase::response);
       co_return outcome_;
@@ -367,10 +401,10 @@ Awaitable<std::optional<Failure>> Relay::response_body() {
         if (download_.ends_at_close() && pod_error_ == asio::error::eof) {
           Gather parts;
           add_piece(parts, nullptr, 0, chunk_to_client_, true, size_text);
-          if (parts.size() > 0) {
-            const bool sent = co_await write_to_client(parts);
-            if (!sent) co_return client_failure(Phase::body);
-          }
+          begin_to_write(parts);
+          bool sent = parts.size() == 0;
+          if (!sent) sent = co_await write_rest(parts);
+          if (!sent) co_return client_failure(Phase::body);
           co_return std::nullopt;
         }
         co_return pod_failure("the pod closed the connection within its answer");
@@ -383,7 +417,9 @@ Awaitable<std::optional<Failure>> Relay::response_body() {
               download_.done() && download_.kind() == BodyKind::chunked, size_text);
     if (parts.size() > 0) {
       conn_.limit(ex.settings_->timeouts.body_idle);
-      const bool sent = co_await write_to_client(parts);
+      begin_to_write(parts);
+      bool sent = parts.size() == 0;
+      if (!sent) sent = co_await write_rest(parts);
       if (!sent) co_return client_failure(Phase::body);
       ex.bytes_out_ += piece.payload;
       if (ex.route_ != nullptr && !ex.facts_.quiet)
@@ -406,7 +442,7 @@ Awaitable<Relay::Outcome> Relay::run() {
     launch(exchange_.worker_.io.get_executor(), upload());
   }
   auto over = co_await response_head();
-  if (!over && !outcome_.tunnel) {
+  if (!over && !outcome_.tunnel && !download_.done()) {
     auto failure = co_await response_body();
     outcome_.failure = std::move(failure);
   }

@@ -37,7 +37,10 @@ class Relay {
   Awaitable<std::optional<Outcome>> response_head();  // reads to the final head and sends it
   Awaitable<std::optional<Failure>> response_body();
   Awaitable<std::size_t> receive_from_pod();
-  Awaitable<bool> write_to_client(Gather parts);
+  std::size_t read_from_pod();
+  void join_small(Gather& parts);
+  void begin_to_write(Gather& parts);
+  Awaitable<bool> write_rest(Gather parts);
   Failure pod_failure(const char* what) const;
   Failure client_failure(Phase phase) const;
   bool may_retry() const;
