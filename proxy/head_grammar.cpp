@@ -164,10 +164,11 @@ bool read_field_line(std::string_view& head, FieldLine& line, HeadFault& fault) 
 }
 
 http::field known_field(std::string_view name) {
-  if (name.size() > kLongestKnown) return http::field::unknown;
+  if (name.empty() || name.size() > kLongestKnown) return http::field::unknown;
+  const char first = lower(name.front());
   const std::size_t end = kStarts[name.size() + 1];
   for (std::size_t i = kStarts[name.size()]; i < end; ++i)
-    if (iequals(kKnown[i].name, name)) return kKnown[i].id;
+    if (kKnown[i].name.front() == first && iequals(kKnown[i].name, name)) return kKnown[i].id;
   return http::field::unknown;
 }
 

@@ -101,7 +101,8 @@ Awaitable<error_code> PolledSocket::connect(Endpoint endpoint) {
     co_return error_code{};
   if (errno != EINPROGRESS) co_return error_of(errno);
   writable_ = false;
-  if (const error_code ec = co_await wait_writable()) co_return ec;
+  const error_code given_up = co_await wait_writable();
+  if (given_up) co_return given_up;
   int problem = 0;
   socklen_t size = sizeof problem;
   if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &problem, &size) != 0) problem = errno;

@@ -68,7 +68,7 @@ class Poller {
 
   static constexpr int kBatch = 128;
   static constexpr int kManyEvents = 4;  // more are likely to have come meanwhile
-  static constexpr int kRounds = 8;      // then whatever else the io_context has to do is due
+  static constexpr int kRounds = 4;      // then whatever else the io_context has to do is due
 
   error_code watch(PolledSocket& socket, std::uint32_t events, bool anew);
   void forget(PolledSocket& socket);  // it ends: what this batch still has for it is void

@@ -222,8 +222,8 @@ std::size_t Relay::read_from_pod() {
 
 Awaitable<std::size_t> Relay::receive_from_pod() {
   for (;;) {
-    // No buffer while it waits: an answer may be silent for hours.
     if (!upload_failure_) {
+      pod_.in.release_if_empty();  // an answer may be silent for hours
       pod_error_ = co_await pod_.socket.wait_readable();
       if (pod_error_) co_return 0;
     }

@@ -18,7 +18,8 @@ Awaitable<void> ClientStream::end_writing() {
     co_return;
   }
   while (tls_->try_close_notify() == asio::error::would_block) {
-    if (co_await again(true)) co_return;
+    const error_code given_up = co_await again(true);
+    if (given_up) break;
   }
 }
 

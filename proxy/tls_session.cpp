@@ -88,6 +88,7 @@ error_code TlsSession::outcome(int result) {
 error_code TlsSession::try_handshake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
+  pending_ = result == 1 && SSL_has_pending(ssl_.get()) != 0;  // the first request may have come along
   return result == 1 ? error_code{} : outcome(result);
 }
 

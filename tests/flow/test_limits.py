@@ -24,6 +24,13 @@ def wait_met(run, limit: str, times: int = 1):
         time.sleep(0.02)
 
 
+def wait_none_open(run):
+    deadline = time.monotonic() + 20
+    while "\nalcove_gateway_connections_now 0\n" not in run.admin("/metrics").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def refused(answer, status: int, limit: str):
     assert answer.status == status and answer.by_alcove, answer
     assert answer.json()["limit"] == limit, answer.body
@@ -118,7 +125,9 @@ def test_time_of_an_answer(make):
 
 def test_connections_in_all_and_per_address(make):
     run = make(limits={"connections": 6, "connections_per_address": 4})
-    assert run.get("ada").status == 200
+    with run.connect() as first:
+        assert first.request("GET", "/", run.host("test"), ADA).status == 200
+    wait_none_open(run)  # its place is given back
     open_now = [http1.Connection(run.port) for _ in range(4)]
     assert all(c.request("GET", "/", run.host("test"), ADA).status == 200 for c in open_now)
     with run.connect() as one_too_many:
