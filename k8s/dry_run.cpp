@@ -4,8 +4,6 @@
 #include "k8s/cluster_access.hpp"
 #include "k8s/pod_manifest.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -92,7 +90,7 @@ std::vector<std::string> try_on_cluster(const KubernetesRuntimeSettings& runtime
   if (!access) return {"runtime.kubernetes: " + access.error().text};
   asio::io_context io{1};
   DryRun dry_run(io.get_executor(), *access, runtime);
-  asio::co_spawn(io, dry_run.try_all(apps), asio::detached);
+  launch(io, dry_run.try_all(apps));
   io.run();
   return std::move(dry_run.faults);
 }
