@@ -36,6 +36,14 @@ def test_a_configuration_of_the_manifests_is_good(folder, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_dockerfile_installs_what_is_needed_to_build():
+    """It cannot be tried here; that it forgets a package is what happens to it."""
+    needed = re.search(r'^PACKAGES_build="([^"]+)"', (ROOT / "dev").read_text(), re.MULTILINE)[1].split()
+    file = (MANIFESTS / "image/Dockerfile").read_text()
+    installed = re.search(r"--no-install-recommends(.*?)&&", file, re.DOTALL)[1].replace("\\", " ").split()
+    assert sorted(installed) == sorted([*needed, "binutils", "ca-certificates"])
+
+
 def test_the_test_overlay_has_the_secrets_that_the_script_makes(made):
     tests = secrets((MANIFESTS / "overlays/test/secrets.yaml").read_text())
     assert {name: set(keys) for name, keys in tests.items()} == {name: set(keys) for name, keys in made.items()}

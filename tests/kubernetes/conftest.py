@@ -48,6 +48,8 @@ def pytest_runtest_makereport(item, call):
         report.sections.append((f"alcove {run.role} ({run.file})", run.log[-12000:]))
         pods = run.cluster.kubectl("get", "pods,events", "-o", "wide", check=False)
         report.sections.append(("pods and events", pods[-8000:]))
+    if installed := getattr(item, "funcargs", {}).get("installed"):
+        report.sections.append(("the installation", installed.story()))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 import time
 
+from support.alcove import run_alcove
 from support.cluster import kubernetes_app, python_app
+from support.ports import free_port
 
 
 def told(run, user: str = "ada") -> str:
@@ -93,3 +95,28 @@ def test_an_overlay_that_the_api_refuses(make):
 def test_an_image_that_would_run_as_root(make):
     run = make(apps={"test": kubernetes_app(kubernetes={"run_as_user": 0})})
     assert "runAsNonRoot" in told(run)
+
+
+def test_check_asks_the_cluster_whether_it_would_take_the_pods(make, cluster):
+    """A dry run: what is wrong is told in the API's words, and nothing is made."""
+    apps = {"good": kubernetes_app(kubernetes={"volumes": {"data": {"path": "/data", "claim": {"size": "1Gi"}}}}),
+            "bad": kubernetes_app(kubernetes={"pod": {"spec": {"dnsPolicy": "Nonsense"}}}),
+            "worse": kubernetes_app(kubernetes={"requests": {"cpu": "2"}, "limits": {"cpu": "1"}})}
+    run = make(start=False, apps=apps)
+    run.write_config()
+    done = run_alcove("check", "--server", str(run.file))
+    assert done.returncode == 2, done.stdout
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["apps.bad", "apps.worse"]
+    assert "dnsPolicy" in done.stderr and "must be less than or equal to cpu limit" in done.stderr
+    assert not cluster.items("pods,persistentvolumeclaims", f"alcove/instance={run.instance}")
+    run.config["apps"] = {"good": apps["good"]}
+    run.write_config()
+    done = run_alcove("check", "--server", str(run.file))
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_says_that_the_cluster_cannot_be_reached(make):
+    run = make(start=False, api_port=free_port())
+    run.write_config()
+    done = run_alcove("check", "--server", str(run.file), timeout=90)
+    assert done.returncode == 2 and "cannot be reached" in done.stderr, done.stderr

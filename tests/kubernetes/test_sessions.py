@@ -120,8 +120,11 @@ def test_fifty_sessions_at_once_are_fifty_pods_each_with_its_own_answers(make):
     assert len(pods) == 50
     assert {p["metadata"]["annotations"]["alcove/user"] for p in pods} == set(users)
     calls = {verb: count - before.get(verb, 0) for verb, count in run.calls().items()}
-    print("calls of the API for 50 cold starts:", calls)
-    assert calls["create"] == 50 and calls.get("get", 0) == 0
+    objects = {kind: len(run.cluster.items(kind, f"alcove/instance={run.instance}"))
+               for kind in ("pods", "persistentvolumeclaims", "configmaps", "secrets", "services")}
+    print("for 50 cold starts: calls of the API", calls, "objects", objects)
+    assert {verb: count for verb, count in calls.items() if count} == {"create": 50}
+    assert {kind: count for kind, count in objects.items() if count} == {"pods": 50}
 
 
 def test_a_killed_alcove_with_an_empty_store_finds_its_pods_again(make):

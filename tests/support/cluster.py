@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 
-from support.alcove import Alcove
+from support.alcove import BIN, Alcove
 
 HERE = pathlib.Path(__file__).resolve().parents[1] / "kubernetes" / "cluster"
 SUPPORT = pathlib.Path(__file__).resolve().parent
@@ -51,13 +51,15 @@ def with_libraries(root: pathlib.Path, program: pathlib.Path, at: str):
 
 class Cluster:
     def __init__(self, namespace: str):
+        """Empty: objects say for themselves where they are."""
         self.namespace = namespace
 
     # --- the cluster ----------------------------------------------------------------------------------------------
 
     def kubectl(self, *words, check: bool = True, stdin: str | None = None, timeout: float = 120) -> str:
-        done = run(CACHE / "bin" / "kubectl", "--kubeconfig", KUBECONFIG, "-n", self.namespace, *words, check=check,
-                   timeout=timeout, input=stdin)
+        where = ["-n", self.namespace] if self.namespace else []
+        done = run(CACHE / "bin" / "kubectl", "--kubeconfig", KUBECONFIG, *where, *words, check=check, timeout=timeout,
+                   input=stdin)
         return done.stdout
 
     def apply(self, *objects: dict):
@@ -168,13 +170,19 @@ def python_app(script: str, **keys) -> dict:
     return kubernetes_app(kubernetes={"command": [*PYTHON, "-c", script], "args": [], **own}, **keys)
 
 
+def new_instance() -> str:
+    return "t" + uuid.uuid4().hex[:12]
+
+
 class ClusterAlcove(Alcove):
     """An alcove on this machine whose pods run on the cluster, each in an instance of its own."""
 
-    def __init__(self, directory: pathlib.Path, cluster: Cluster, api_port: int = API_PORT, **keys):
-        """`api_port`: of something that leads to the API."""
+    def __init__(self, directory: pathlib.Path, cluster: Cluster, api_port: int = API_PORT, instance: str = "",
+                 binary: pathlib.Path = BIN, **keys):
+        """`api_port`: of something that leads to the API. `instance`: shared with another process."""
         self.cluster = cluster
-        self.instance = "t" + uuid.uuid4().hex[:12]
+        self.instance = instance or new_instance()
+        self.binary = binary
         self.kubeconfig = directory / "kubeconfig"
         directory.mkdir(parents=True, exist_ok=True)
         self.kubeconfig.write_text(KUBECONFIG.read_text().replace(f"127.0.0.1:{API_PORT}", f"127.0.0.1:{api_port}"))
@@ -185,6 +193,9 @@ class ClusterAlcove(Alcove):
                 "runtime": {"kubernetes": {"kubeconfig": str(self.kubeconfig), "namespace": self.cluster.namespace,
                                            "instance": self.instance}},
                 "apps": {"test": kubernetes_app()}}
+
+    def command(self) -> list[str]:
+        return [str(self.binary), *super().command()[1:]]
 
     def as_token(self, file: pathlib.Path):
         """It shows a token in place of the administrator's certificate."""
@@ -206,6 +217,10 @@ class ClusterAlcove(Alcove):
             assert time.monotonic() < deadline, [p["metadata"]["name"] for p in pods]
             time.sleep(0.1)
         return pods
+
+    def metric(self, name: str) -> float:
+        """The sum over all labels."""
+        return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*?\}})? (\S+)", self.admin("/metrics").text, re.MULTILINE))
 
     def calls(self) -> dict[str, int]:
         """Calls of the Kubernetes API so far, by verb."""

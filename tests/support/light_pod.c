@@ -1,5 +1,6 @@
 /* A pod so light that thousands of them fit: one process, one thread, poll(), a few hundred KiB. Answers every GET with
-   JSON of the same names as tests/support/pod.py. Built and used by tests/faults/test_herds.py.
+   JSON of the same names as tests/support/pod.py, and when its first byte came (CLOCK_MONOTONIC, the same for all
+   processes of the machine). Built and used by tests/faults/test_herds.py.
      light_pod ADDRESS PORT [START_DELAY_MS] */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST = 64, HEAD = 8192 };
@@ -20,6 +22,7 @@ struct Connection {
 static struct pollfd polled[MOST];
 static struct Connection* connections[MOST];
 static int count = 1;
+static double first_byte_at;
 
 static void forget(int i) {
   close(polled[i].fd);
@@ -51,8 +54,9 @@ static int answer(int i) {
   const char* generation = getenv("ALCOVE_GENERATION");
   const int size = snprintf(body, sizeof body,
                             "{\"method\":\"%s\",\"target\":\"%s\",\"session\":\"%s\",\"user\":\"%s\",\"generation\":%s,"
-                            "\"pid\":%d}\n",
-                            method, target, session ? session : "", user, generation ? generation : "0", (int)getpid());
+                            "\"pid\":%d,\"first_byte_at\":%.6f}\n",
+                            method, target, session ? session : "", user, generation ? generation : "0", (int)getpid(),
+                            first_byte_at);
   const int all = snprintf(text, sizeof text,
                            "HTTP/1.1 200 OK\r\nServer: light-pod\r\nContent-Type: application/json\r\n"
                            "Content-Length: %d\r\n\r\n%s",
@@ -66,6 +70,11 @@ static void serve(int i) {
   if (got <= 0) {
     forget(i);
     return;
+  }
+  if (first_byte_at == 0) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    first_byte_at = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
   }
   c->have += (size_t)got;
   c->head[c->have] = '\0';

@@ -14,6 +14,7 @@
   /half               closes in the middle of a body
   /crash              the whole process exits with 3
   /never              no answer, ever
+  /eat                takes memory until it is killed for it
   WebSocket           on any path: says back what it is told; tells pings apart
 
 With --refuse-for it refuses connections for so long after the first request, which is that of a ready_path.
@@ -197,6 +198,10 @@ def answer(connection):
         connection.more()
     if path == "/crash":
         os._exit(3)
+    if path == "/eat":
+        eaten = []
+        while True:
+            eaten.append(b"x" * 1_000_000)
     if path == "/close":
         return False
     if path == "/half":

@@ -1,0 +1,116 @@
+"""How long a request waits after its pod is ready: what Alcove adds to a cold start. The time from create to ready is
+Kubernetes' own, and told apart. Measured with the release binary: sanitizers would be what is measured."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support.alcove import ROOT
+from support.cluster import CACHE, KUBECONFIG, kubernetes_app, with_libraries
+from support.installation import RELEASE
+
+ROUNDS, AT_ONCE = 2, 100  # a node holds 110 pods
+LIGHT_POD = "localhost/light-pod:1"
+
+
+@pytest.fixture(scope="module")
+def light_pod(cluster, tmp_path_factory):
+    program = tmp_path_factory.mktemp("build") / "light_pod"
+    subprocess.run(["gcc", "-O2", "-o", program, ROOT / "tests/support/light_pod.c"], check=True)
+    root = tmp_path_factory.mktemp("root")
+    with_libraries(root, program, "/light_pod")
+    cluster.import_image(LIGHT_POD, root, ["/light_pod"])
+
+
+class ReadyTimes:
+    """Watches the pods on its own, beside Alcove: when each of them was made, and when the API said that it is ready."""
+
+    def __init__(self, run):
+        self.ready: dict[str, float] = {}
+        self.process = subprocess.Popen(
+            [str(CACHE / "bin/kubectl"), "--kubeconfig", str(KUBECONFIG), "-n", run.cluster.namespace, "get", "pods",
+             "-l", f"alcove/instance={run.instance}", "--watch", "-o",
+             'jsonpath={.metadata.labels.alcove/name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}'],
+            stdout=subprocess.PIPE, text=True)
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            now = time.monotonic()
+            name, _, ready = line.strip().partition(" ")
+            if ready == "True":
+                self.ready.setdefault(name, now)
+
+    def wait_all(self, users: list[str]):
+        deadline = time.monotonic() + 20
+        while missing := [u for u in users if u not in self.ready]:
+            assert time.monotonic() < deadline, missing
+            time.sleep(0.05)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(20)
+        self.thread.join(20)
+
+
+def quantile(values: list[float], q: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
+
+
+def told_to_first_byte(run) -> dict[float, int]:
+    """Upper bound in seconds -> how many held requests were at their pod so soon after the news that it is ready."""
+    text = run.admin("/metrics").text
+    return {float(bound): int(count) for bound, count in re.findall(
+        r'^alcove_gateway_ready_to_first_byte_seconds_bucket\{.*?le="([^"]+)".*?\} (\d+)', text, re.MULTILINE)}
+
+
+def test_two_hundred_cold_starts_are_served_within_ten_milliseconds_of_ready(make, light_pod):
+    assert RELEASE.exists(), f"{RELEASE} is missing: ./dev build release makes it, or set ALCOVE_RELEASE_BIN"
+    app = kubernetes_app(start_timeout="180s", hold_timeout="200s", kubernetes={
+        "image": LIGHT_POD, "args": ["{address}", "{port}"], "requests": {"cpu": "1m", "memory": "4Mi"}})
+    run = make(binary=RELEASE, apps={"test": app}, provisioner={"starts_at_once": 4}, log={"access": False})
+    after_ready, whole = [], []
+    before = run.calls()
+    for turn in range(ROUNDS):
+        users = [f"r{turn}-{number}" for number in range(AT_ONCE)]
+        seen = ReadyTimes(run)
+
+        def visit(user: str) -> tuple[dict, float]:
+            began = time.monotonic()
+            return run.get(user, timeout=240).json(), began
+
+        # Few at once: what is measured is Alcove's share, not that of a machine with no time for anybody.
+        with concurrent.futures.ThreadPoolExecutor(4) as clients:
+            visits = dict(zip(users, clients.map(visit, users)))
+        seen.wait_all(users)
+        for user, (answer, began) in visits.items():
+            assert answer["session"] == f"test/{user}", answer
+            after_ready.append(answer["first_byte_at"] - seen.ready[user])
+            whole.append(seen.ready[user] - began)
+        seen.close()
+        if turn == 0:
+            assert len(run.cluster_pods()) == AT_ONCE
+        with concurrent.futures.ThreadPoolExecutor(8) as stops:
+            for done in stops.map(lambda user: run.cli("stop", f"test/{user}", timeout=120), users):
+                assert done.returncode == 0, done.stderr
+    calls = {verb: count - before.get(verb, 0) for verb, count in run.calls().items()}
+    buckets = told_to_first_byte(run)
+    total, soon = buckets[float("inf")], buckets[0.01]
+    print(json.dumps({
+        "cold starts": total, "calls of the API": calls,
+        "told ready to first byte, at most ms": {1000 * bound: count for bound, count in sorted(buckets.items())},
+        "ready on a watch to first byte at the pod, ms": {f"p{round(100 * q)}": round(1000 * quantile(after_ready, q), 1)
+                                                          for q in (0.5, 0.9, 0.99)},
+        "asked to ready, s": {f"p{round(100 * q)}": round(quantile(whole, q), 2) for q in (0.5, 0.9, 0.99)}}))
+    assert total == ROUNDS * AT_ONCE
+    assert soon >= 0.99 * total, buckets
+    assert quantile(after_ready, 0.99) <= 0.010
+    assert calls["create"] == ROUNDS * AT_ONCE and calls.get("get", 0) == 0
