@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdlib>
 #include <map>
 #include <stdexcept>
@@ -93,7 +94,9 @@ class KubernetesRuntime final : public Runtime {
     explicit Start(Executor executor) : changed(executor) {}
     PodSpec spec;
     SteadyTime deadline;
-    SeenPodPtr pod;  // once it is known
+    SeenPodPtr pod;                   // once it is known
+    std::size_t phases = 0;           // of PodPhase, that are over
+    std::optional<SteadyTime> since;  // when the last of them was; none: the pod is not of our making
     bool cancelled = false;
     bool settled = false;  // it has its result, and what it leaves is removed
     std::optional<Result<Pod>> result;
@@ -109,6 +112,7 @@ class KubernetesRuntime final : public Runtime {
   Awaitable<Result<void>> clear_the_name(StartPtr start, SeenPodPtr earlier);
   Awaitable<Result<void>> take_whoever_has_the_name(StartPtr start);
   Awaitable<Result<void>> wait_ready(StartPtr start);
+  void note_phases(Start& start);
   Awaitable<Result<void>> end(SeenPodPtr pod, Millis grace);
   Awaitable<Result<void>> remove(SeenPodPtr pod, Millis grace, bool by_force);
   Awaitable<Result<SeenPodPtr>> look_up(PodName name);
@@ -236,6 +240,7 @@ Awaitable<Result<void>> KubernetesRuntime::make_pod(StartPtr start) {
     const ApiResult<Object> created = co_await api_.create(pods_, plan->pod, patience(start));
     if (created) {
       start->pod = table_.see(*created);
+      start->since = SteadyClock::now();
       if (!start->pod) co_return failed("the pod was deleted as soon as it was made");
       Result<void> owned = co_await hand_claims_over(start, plan->own_claims);
       co_return owned;
@@ -304,9 +309,22 @@ Awaitable<Result<void>> KubernetesRuntime::hand_claims_over(StartPtr start, cons
   co_return Result<void>{};
 }
 
+void KubernetesRuntime::note_phases(Start& start) {
+  if (!start.since) return;
+  const PodView& view = start.pod->view;
+  const std::array<bool, static_cast<std::size_t>(PodPhase::count_)> over{view.scheduled, view.running,
+                                                                          view.pod.ready};
+  for (; start.phases < over.size() && over[start.phases]; ++start.phases) {
+    const SteadyTime now = SteadyClock::now();
+    metrics_->phases[start.phases].observe(std::chrono::duration_cast<Millis>(now - *start.since));
+    start.since = now;
+  }
+}
+
 Awaitable<Result<void>> KubernetesRuntime::wait_ready(StartPtr start) {
   const SeenPodPtr pod = start->pod;
   for (;;) {
+    note_phases(*start);
     if (start->cancelled) co_return cancelled_start();
     if (pod->gone || (pod->view.deleting && !pod->ours))
       co_return failed("the pod was deleted by somebody else while it started");

@@ -4,6 +4,7 @@
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
 
+#include <array>
 #include <limits>
 #include <string>
 #include <utility>
@@ -64,6 +65,23 @@ MetricFamily seconds_of(const ApiMetrics& m) {
   return f;
 }
 
+MetricFamily phases_of(const ApiMetrics& m) {
+  MetricFamily f =
+      family("alcove_kubernetes_start_seconds",
+             "Kubernetes' share of a start: scheduled (made to a node has it), started (until its "
+             "container runs, with its image pulled), ready (until it answers its probe)",
+             MetricType::Histogram);
+  constexpr std::array<const char*, static_cast<std::size_t>(PodPhase::count_)> kNames{"scheduled", "started",
+                                                                                       "ready"};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    ClientMetric metric;
+    metric.label.push_back({"phase", kNames[i]});
+    fill_histogram(m.phases[i], metric);
+    f.metric.push_back(std::move(metric));
+  }
+  return f;
+}
+
 class ApiCollectable final : public prometheus::Collectable {
  public:
   explicit ApiCollectable(std::shared_ptr<const ApiMetrics> metrics) : metrics_(std::move(metrics)) {}
@@ -73,6 +91,7 @@ class ApiCollectable final : public prometheus::Collectable {
     std::vector<MetricFamily> all;
     all.push_back(calls_of(m));
     all.push_back(seconds_of(m));
+    all.push_back(phases_of(m));
     all.push_back(plain("alcove_kubernetes_watch_events_total", "Events that watches have brought",
                         MetricType::Counter, m.watch_events));
     all.push_back(plain("alcove_kubernetes_relists_total", "Lists that a watch had to begin with",

@@ -16,6 +16,14 @@ namespace alcove::k8s {
 enum class Verb : std::uint8_t { get, list, watch, create, patch, remove, log, count_ };
 std::string_view name_of(Verb verb);  // as RBAC calls them: "delete"
 
+// Kubernetes' own share of a start, as the watch tells it.
+enum class PodPhase : std::uint8_t {
+  scheduled,  // made -> a node has it
+  started,    // -> its container runs: volumes are there, the image has been pulled
+  ready,      // -> it answers its probe
+  count_
+};
+
 struct ApiMetrics {
   static constexpr std::size_t kVerbs = static_cast<std::size_t>(Verb::count_);
   static constexpr std::size_t kOutcomes = static_cast<std::size_t>(ApiReason::other) + 2;  // the last: fine
@@ -27,6 +35,7 @@ struct ApiMetrics {
 
   std::array<std::array<RelaxedCounter, kOutcomes>, kVerbs> calls;  // each try is one
   std::array<SecondsHistogram, kVerbs> seconds;                     // not of watches and followed logs
+  std::array<SecondsHistogram, static_cast<std::size_t>(PodPhase::count_)> phases;
   RelaxedCounter watch_events;
   RelaxedCounter relists;   // lists that a watch had to begin with
   RelaxedCounter watching;  // gauge: watches that are in step
