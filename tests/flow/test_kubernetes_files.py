@@ -99,3 +99,37 @@ def test_no_role_may_spoil_redis(guarded, made):
         for words in (("FLUSHALL",), ("KEYS", "*"), ("DEL", "{alcove}:ring"), ("CONFIG", "GET", "*"), ("ACL", "LIST"),
                       ("GET", "another"), ("SUBSCRIBE", "another"), ("EVAL", "return 1", "0"), ("SHUTDOWN",)):
             assert guarded.command(*words).startswith(b"-NOPERM"), (role, words)
+
+
+def objects(folder) -> list[dict]:
+    files = [f for f in sorted(folder.glob("*.yaml")) if f.name != "kustomization.yaml"]
+    return [d for f in files for d in yaml.safe_load_all(f.read_text()) if isinstance(d, dict)]  # a JSON patch is a list
+
+
+@pytest.mark.parametrize("deployment", [o for o in objects(MANIFESTS / "base") if o["kind"] == "Deployment"],
+                         ids=lambda o: o["metadata"]["name"])
+def test_a_role_meets_the_pod_security_level_that_its_namespace_enforces(deployment):
+    """`restricted`, by its rules of Kubernetes 1.30. The test cluster is too old to enforce it."""
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+    for volume in pod["volumes"]:
+        assert set(volume) - {"name"} <= {"configMap", "emptyDir", "secret", "persistentVolumeClaim", "projected"}
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False and security["capabilities"] == {"drop": ["ALL"]}
+        assert security["readOnlyRootFilesystem"] is True
+        assert {"readinessProbe", "livenessProbe", "resources"} <= set(container)
+        assert {"cpu", "memory"} == set(container["resources"]["requests"])
+    assert pod["automountServiceAccountToken"] == (deployment["metadata"]["name"] in
+                                                   ("alcove-provisioner", "alcove-reaper", "alcove-api"))
+
+
+def test_both_namespaces_enforce_the_level_and_the_test_overlay_does_not():
+    def enforced(folder) -> dict:
+        return {o["metadata"]["name"]: o["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+                for o in objects(folder) if o["kind"] == "Namespace"}
+
+    assert enforced(MANIFESTS / "base") == {"alcove": "restricted", "alcove-sessions": "restricted"}
+    assert enforced(MANIFESTS / "overlays/test") == {"alcove": None, "alcove-sessions": None}

@@ -21,7 +21,7 @@ PATIENT = {"start_timeout": "90s", "hold_timeout": "70s"}
 
 
 @pytest.fixture
-def house(make, cluster, redis):
+def house(redis, make, cluster):
     return lambda *arguments, **keys: ClusterHouse(make, cluster, redis.url, *arguments, **keys)
 
 

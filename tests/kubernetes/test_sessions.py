@@ -123,7 +123,7 @@ def test_fifty_sessions_at_once_are_fifty_pods_each_with_its_own_answers(make):
     objects = {kind: len(run.cluster.items(kind, f"alcove/instance={run.instance}"))
                for kind in ("pods", "persistentvolumeclaims", "configmaps", "secrets", "services")}
     print("for 50 cold starts: calls of the API", calls, "objects", objects)
-    assert {verb: count for verb, count in calls.items() if count} == {"create": 50}
+    assert {verb: count for verb, count in calls.items() if count and verb != "watch"} == {"create": 50}
     assert {kind: count for kind, count in objects.items() if count} == {"pods": 50}
 
 

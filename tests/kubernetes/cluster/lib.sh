@@ -37,7 +37,7 @@ need_root() { ((EUID == 0)) || die "has to run as root: it makes namespaces and 
 group() { # NAME: prints its process group, if it is there and ours
   local g
   g=$(cat "$RUN/pids/$1" 2>/dev/null) || return 1
-  tr '\0' ' ' <"/proc/$g/cmdline" 2>/dev/null | grep -qF "$RUN/" || return 1
+  tr '\0' ' ' 2>/dev/null <"/proc/$g/cmdline" | grep -qF "$RUN/" || return 1
   printf '%s' "$g"
 }
 running() { group "$1" >/dev/null; }

@@ -20,7 +20,7 @@ for d in "${CGROUPS[@]}"; do
 done
 if ! up; then
   ! ss -Hlnt "sport = :$PORT" 2>/dev/null | grep -q . || no "port $PORT is taken (KUBERNETES_PORT names another)"
-  for d in "${CGROUPS[@]}"; do
-    [[ ! -d $d ]] || no "another cluster of this kind runs here ($d is there)"
+  for d in "${CGROUPS[@]}"; do # what is left of our own run folder's cluster, after a crash or a reboot, up.sh clears away
+    [[ ! -d $d || -d $RUN/pids ]] || no "another cluster of this kind runs here ($d is there)"
   done
 fi
