@@ -109,7 +109,7 @@ std::string encode(std::string_view payload, Cuts cuts) {
     const std::size_t size = at == payload.size() ? 0 : cuts.next(payload.size() - at);
     proxy::Gather parts;
     add_piece(parts, payload.data() + at, size, true, at + size == payload.size(), size_text);
-    for (const auto& part : parts) wire.append(static_cast<const char*>(part.data()), part.size());
+    append(wire, parts);
     at += size;
   } while (at < payload.size());
   return wire;

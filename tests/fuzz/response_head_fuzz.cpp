@@ -102,7 +102,7 @@ Passed pass(std::string_view sent, Cuts cuts, const Client& client) {
       proxy::Gather parts;
       proxy::ChunkSizeText size_text;
       add_piece(parts, nullptr, 0, rules.chunked, true, size_text);
-      for (const auto& part : parts) out.wire.append(static_cast<const char*>(part.data()), part.size());
+      append(out.wire, parts);
       message.whole = true;
     }
     message.whole |= good && download.done();

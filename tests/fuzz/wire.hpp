@@ -37,6 +37,11 @@ class Arrival {
   Cuts cuts_;
 };
 
+inline void append(std::string& wire, const proxy::Gather& parts) {
+  for (std::size_t i = 0; i < parts.count(); ++i)
+    wire.append(static_cast<const char*>(parts.data()[i].iov_base), parts.data()[i].iov_len);
+}
+
 // Passes a body on, as relay does. Notes what was understood of it in `message`.
 // False: malformed, nothing more can be read of this connection.
 inline bool pass_body(Arrival& from, proxy::BodyReader& reader, bool chunked, Message& message,
@@ -50,7 +55,7 @@ inline bool pass_body(Arrival& from, proxy::BodyReader& reader, bool chunked, Me
     proxy::Gather parts;
     const bool last = reader.done() && reader.kind() == proxy::BodyKind::chunked;
     add_piece(parts, from.in().data(), piece.payload, chunked, last, size_text);
-    for (const auto& part : parts) wire.append(static_cast<const char*>(part.data()), part.size());
+    append(wire, parts);
     from.in().consume(piece.raw);
   }
   return true;
