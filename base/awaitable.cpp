@@ -4,7 +4,6 @@
 
 #include <array>
 #include <new>
-#include <vector>
 
 namespace alcove::coroutine {
 namespace {
@@ -16,9 +15,9 @@ constexpr bool kKeepFrames = false;
 constexpr bool kKeepFrames = true;
 #endif
 
-constexpr std::size_t kClass = 64;          // bytes: frames are rounded up to a multiple
-constexpr std::size_t kClasses = 32;        // up to 2 KiB; larger ones are rare
-constexpr std::size_t kMostKept = 1 << 16;  // bytes of each class that are kept for the next
+constexpr std::size_t kClass = 32;          // bytes: frames are rounded up to a multiple
+constexpr std::size_t kClasses = 64;        // up to 2 KiB; larger ones are rare
+constexpr std::size_t kMostKept = 1 << 15;  // bytes of each class that are kept for the next
 
 struct Frames {
   struct Free {

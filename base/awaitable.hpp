@@ -145,6 +145,7 @@ class ChildPromise : public Promise {
  private:
   std::exception_ptr thrown_;
   bool parent_waits_ = false;
+  bool begun_ = false;
 
   template <class T>
   friend class alcove::Awaitable;
@@ -199,8 +200,7 @@ class [[nodiscard]] Awaitable {
   template <class ParentPromise>
   bool await_suspend(std::coroutine_handle<ParentPromise> parent) {
     promise_type& promise = frame_.promise();
-    promise.awaited_by_ = &parent.promise();
-    frame_.resume();
+    if (!promise.begun_) begin(parent.promise());
     if (frame_.done()) return false;
     promise.parent_waits_ = true;
     return true;
@@ -211,8 +211,30 @@ class [[nodiscard]] Awaitable {
     return promise.take();
   }
 
+  // `co_await other.beside();` begins it now, and it runs beside who awaits this; who does must await `other`
+  // itself before it ends. One of the two at most may be waiting for an operation of Asio's when its
+  // io_context is destroyed: the others are destroyed with it.
+  struct Beside {
+    bool await_ready() const noexcept { return false; }
+    template <class ParentPromise>
+    bool await_suspend(std::coroutine_handle<ParentPromise> parent) const {
+      awaitable.begin(parent.promise());
+      return false;
+    }
+    void await_resume() const noexcept {}
+    Awaitable& awaitable;
+  };
+  Beside beside() { return {*this}; }
+
  private:
   explicit Awaitable(std::coroutine_handle<promise_type> frame) : frame_(frame) {}
+
+  void begin(coroutine::Promise& parent) {
+    promise_type& promise = frame_.promise();
+    promise.awaited_by_ = &parent;
+    promise.begun_ = true;
+    frame_.resume();
+  }
 
   std::coroutine_handle<promise_type> frame_;
 };

@@ -247,6 +247,7 @@ Awaitable<void> ClientConn::run(std::shared_ptr<asio::ssl::context> tls) {
     ++requests;
     Exchange exchange(*this);
     const Exchange::After after = co_await exchange.run(head_size);
+    if (after == Exchange::After::tunnel) co_await exchange.tunnel();
     watch_client(false);
     if (after == Exchange::After::keep_alive) continue;
     polite = after == Exchange::After::close;

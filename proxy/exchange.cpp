@@ -79,7 +79,7 @@ Exchange::Exchange(ClientConn& conn)
       id_(conn.worker.next_request_id()),
       began_(SteadyClock::now()),
       told_(worker_.texts),
-      pod_head_(worker_.texts) {}
+      pod_head_(worker_.heads) {}
 
 Exchange::~Exchange() {
   use_route(nullptr);
@@ -110,8 +110,17 @@ Awaitable<Exchange::After> Exchange::run(std::size_t head_size) {
   }
   // Steps 6 to 8
   const After after = co_await serve_from_pod();
-  log();
+  if (after != After::tunnel) log();
   co_return after;
+}
+
+Awaitable<void> Exchange::tunnel() {
+  pod_head_.release();
+  if (app_->websocket != WebSocketActivity::open && in_flight_) {
+    worker_.activity.end(*route_, SteadyClock::now());
+    in_flight_ = false;
+  }
+  return tunnel_->run();
 }
 
 std::optional<Failure> Exchange::prepare(std::size_t head_size) {
@@ -280,6 +289,7 @@ Awaitable<Exchange::Held> Exchange::hold() {
     co_return Held::answered;
   }
   metrics.holds_now.add();
+  conn_.in.release_if_empty();  // many wait, and for long
   const SteadyTime page_at = facts_.html ? began_ + app_->waiting_page_after : SteadyTime::max();
   std::optional<Failure> failure;
   bool show_page = false;
@@ -393,6 +403,10 @@ Awaitable<bool> Exchange::dial_again_later(Millis& pause) {
 Awaitable<Exchange::After> Exchange::serve_from_pod() {
   hold_until_ = began_ + app_->hold_timeout;
   Millis pause{10};
+  // The pod that broke off before a byte of its answer: only its successor may be sent the request again.
+  std::string dead_uid;
+  std::optional<Failure> broken_off;
+  SteadyTime successor_until{};
   for (;;) {
     if (route_ == nullptr && facts_.quiet) {
       if (auto failure = co_await find_quietly()) co_return co_await answer(std::move(*failure));
@@ -401,10 +415,9 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
       const Held held = co_await hold();
       if (held == Held::answered) co_return last_after_;
     }
-    if (route_->pod_uid == dead_uid_) {
+    if (route_->pod_uid == dead_uid) {
       const bool again = co_await dial_again_later(pause);
-      if (!again || SteadyClock::now() >= successor_until_)
-        co_return co_await answer(std::move(*broken_off_));
+      if (!again || SteadyClock::now() >= successor_until) co_return co_await answer(std::move(*broken_off));
       continue;
     }
     std::unique_ptr<PodConn> pod = take_idle();
@@ -443,11 +456,11 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
     }
     // A pod that was killed takes connections for a moment longer. It never sees a request twice; the pod
     // that comes after it may be sent one that changes nothing, once.
-    if (outcome.successor && dead_uid_.empty()) {
+    if (outcome.successor && dead_uid.empty()) {
       worker_.metrics.retries.add();
-      dead_uid_ = route_->pod_uid;
-      broken_off_ = std::move(outcome.failure);
-      successor_until_ = SteadyClock::now() + kSuccessorWait;
+      dead_uid = route_->pod_uid;
+      broken_off = std::move(outcome.failure);
+      successor_until = SteadyClock::now() + kSuccessorWait;
       pod.reset();
       continue;
     }
@@ -457,13 +470,8 @@ Awaitable<Exchange::After> Exchange::serve_from_pod() {
       co_return After::abort;
     }
     if (outcome.tunnel) {
-      if (app_->websocket != WebSocketActivity::open && in_flight_) {
-        worker_.activity.end(*route_, SteadyClock::now());
-        in_flight_ = false;
-      }
-      Tunnel tunnel(*this, *pod);
-      failure_ = co_await tunnel.run();
-      co_return After::abort;
+      tunnel_ = std::make_unique<Tunnel>(*this, std::move(pod));
+      co_return After::tunnel;
     }
     if (outcome.keep_pod) worker_.pods.put(*route_, std::move(pod), worker_.now() + app_->pod_idle);
     co_return outcome.keep_client ? After::keep_alive : After::close;

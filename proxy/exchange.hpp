@@ -19,6 +19,7 @@
 namespace alcove::proxy {
 
 struct OwnRequest;
+class Tunnel;
 
 class Exchange {
  public:
@@ -26,6 +27,7 @@ class Exchange {
     keep_alive,  // the next request may follow
     close,       // answered, but the request was not read to its end: linger
     abort,       // nothing more can be said to this client
+    tunnel,      // switched protocols: tunnel() is to be awaited
   };
 
   explicit Exchange(ClientConn& conn);
@@ -35,6 +37,8 @@ class Exchange {
 
   // The head is the first `head_size` bytes of conn.in.
   Awaitable<After> run(std::size_t head_size);
+  // To the end of both sides. Not within run(), whose frames weigh more than the rest of a tunnel.
+  Awaitable<void> tunnel();
 
   // Answers a head that could not even be parsed; logged as an exchange of its own.
   static Awaitable<void> refuse(ClientConn& conn, Failure failure);
@@ -101,15 +105,11 @@ class Exchange {
   std::size_t taken_ = 0;    // raw bytes at the front of conn_.in that belong to the piece taken last
   bool upload_cut_ = false;  // the body was not passed on to its end
   RoutePtr route_;
+  std::unique_ptr<Tunnel> tunnel_;
   bool in_flight_ = false;  // counted in the route
   bool from_hold_ = false;
   SteadyTime ready_at_{};
   SteadyTime hold_until_{};
-  // The pod broke off before a byte of its answer: only its successor may be sent the request again.
-  std::string dead_uid_;
-  std::optional<Failure> broken_off_;
-  SteadyTime successor_until_{};
-
   After last_after_ = After::abort;  // of the last reply of our own
   bool logged_ = false;
 

@@ -20,7 +20,7 @@ Relay::Relay(Exchange& exchange, PodConn& pod)
       conn_(exchange.conn_),
       pod_(pod),
       metrics_(exchange.worker_.metrics),
-      head_(exchange.worker_.texts) {
+      head_(exchange.worker_.heads) {
   conn_.set_pod(&pod_);
 }
 Relay::~Relay() {

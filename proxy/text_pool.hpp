@@ -38,6 +38,8 @@ class PooledText {
 
   std::string& operator*() { return text_; }
   std::string* operator->() { return &text_; }
+  // Empty from now on, and no longer held.
+  void release() { pool_.give(std::exchange(text_, {})); }
 
  private:
   TextPool& pool_;

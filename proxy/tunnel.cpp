@@ -8,9 +8,9 @@ constexpr unsigned kServiceRestart = 1012;  // the close code that tells a clien
 
 }  // namespace
 
-Tunnel::Tunnel(Exchange& exchange, PodConn& pod)
-    : exchange_(exchange), conn_(exchange.conn_), pod_(pod), ended_(exchange.worker_.io.get_executor()) {
-  conn_.set_pod(&pod_);
+Tunnel::Tunnel(Exchange& exchange, std::unique_ptr<PodConn> pod)
+    : exchange_(exchange), conn_(exchange.conn_), pod_(std::move(pod)) {
+  conn_.set_pod(pod_.get());
   exchange_.worker_.metrics.tunnels_now.add();
 }
 Tunnel::~Tunnel() {
@@ -44,131 +44,130 @@ void Tunnel::moved(From from, std::string_view bytes) {
   limit();
 }
 
-Awaitable<std::optional<std::string_view>> Tunnel::read(From from) {
-  // Bytes that came with the handshake or with its answer go first.
-  Buffer& in = from == From::client ? conn_.in : pod_.in;
+// Bytes that came with the handshake or with its answer. The worker's buffer is no smaller than theirs.
+Tunnel::Received Tunnel::left_over(Buffer& in) {
   std::vector<char>& lent = exchange_.worker_.tunnel_buffer;
-  if (!in.empty()) {
-    const std::size_t n = std::min(in.size(), lent.size());
-    std::memcpy(lent.data(), in.data(), n);
-    in.consume(n);
-    in.release_if_empty();
-    co_return std::string_view(lent.data(), n);
-  }
-  const bool from_client = from == From::client;
-  for (;;) {
-    if (!from_client && conn_.leaving() && from_pod_.watch.at_boundary()) co_return std::nullopt;
-    error_code ec;
-    if (from_client) {
-      ec = co_await conn_.stream.wait_readable();
-    } else {
-      ec = co_await pod_.socket.wait_readable();
-    }
-    if (only_leaving(ec)) continue;
-    if (ec) co_return std::nullopt;
-    const std::size_t n = from_client ? conn_.stream.try_read(lent.data(), lent.size(), ec)
-                                      : pod_.socket.try_read(lent.data(), lent.size(), ec);
-    if (ec == asio::error::would_block) continue;
-    if (ec && ec != asio::error::eof) broken_ = true;
-    if (n == 0) co_return std::nullopt;
-    co_return std::string_view(lent.data(), n);
-  }
+  const std::size_t n = in.size();
+  if (n > 0) std::memcpy(lent.data(), in.data(), n);
+  in.consume(n);
+  in.release_if_empty();
+  return {{lent.data(), n}, true};
 }
 
-// The worker's buffer cannot be kept across a suspension: what is not taken at once is copied.
-Awaitable<bool> Tunnel::write(From from, std::string_view bytes) {
-  const bool to_pod = from == From::client;
-  const auto try_write = [this, to_pod](std::string_view some, error_code& ec) {
-    return to_pod ? pod_.socket.try_write(some, ec) : conn_.stream.try_write(some, ec);
-  };
+template <class Source>
+Tunnel::Received Tunnel::receive(Source& source) {
+  std::vector<char>& lent = exchange_.worker_.tunnel_buffer;
   error_code ec;
-  const std::size_t sent = try_write(bytes, ec);
-  if (sent == bytes.size()) co_return true;
-  std::string& unsent = (to_pod ? from_client_ : from_pod_).unsent;
-  unsent.assign(bytes.substr(sent));
+  const std::size_t n = source.try_read(lent.data(), lent.size(), ec);
+  if (ec == asio::error::would_block) return {};
+  if (ec && ec != asio::error::eof) broken_ = true;
+  return {{lent.data(), n}, n > 0};
+}
+
+bool Tunnel::send_now(From from, std::string_view& bytes, error_code& ec) {
+  const std::size_t sent =
+      from == From::client ? pod_->socket.try_write(bytes, ec) : conn_.stream.try_write(bytes, ec);
+  bytes.remove_prefix(sent);
+  return bytes.empty();
+}
+
+// The worker's buffer cannot be kept across a suspension, so what was not taken at once is copied, before the
+// first one.
+Awaitable<bool> Tunnel::send_rest(From from, std::string_view rest, error_code ec) {
+  const std::string unsent(rest);
   std::string_view left = unsent;
-  for (;;) {
+  while (!broken_) {
     if (ec == asio::error::would_block) {
-      if (to_pod) {
-        ec = co_await pod_.socket.wait_writable();
+      if (from == From::client) {
+        ec = co_await pod_->socket.wait_writable();
       } else {
         ec = co_await conn_.stream.again_to_write();
       }
     }
     if (ec && !only_leaving(ec)) co_return false;
-    const std::size_t n = try_write(left, ec);
-    left.remove_prefix(n);
-    if (left.empty()) break;
-    if (n > 0) limit();
+    const std::size_t before = left.size();
+    const bool all = send_now(from, left, ec);
+    if (all) co_return true;
+    if (left.size() < before) limit();
   }
-  std::string().swap(unsent);
-  co_return true;
+  co_return false;
 }
 
 Awaitable<void> Tunnel::client_to_pod() {
-  for (;;) {
-    const auto bytes = co_await read(From::client);
-    if (!bytes) break;
-    moved(From::client, *bytes);
-    const bool sent = co_await write(From::client, *bytes);
-    if (!sent) {
-      broken_ = true;
-      break;
+  Received got = left_over(conn_.in);
+  while (got.good && !broken_) {
+    if (!got.bytes.empty()) {
+      moved(From::client, got.bytes);
+      error_code ec;
+      if (!send_now(From::client, got.bytes, ec)) {
+        const bool sent = co_await send_rest(From::client, got.bytes, ec);
+        if (!sent) broken_ = true;
+        if (!sent) break;
+      }
+      got.bytes = {};
     }
+    const error_code ec = co_await conn_.stream.wait_readable();
+    if (only_leaving(ec)) continue;
+    if (ec) break;
+    got = receive(conn_.stream);
   }
   from_client_.ended = true;
-  pod_.socket.shutdown_send();
+  pod_->socket.shutdown_send();
   limit();
   if (broken_) conn_.cancel();
-  ended_.notify();
 }
 
-Awaitable<void> Tunnel::pod_to_client() {
-  for (;;) {
-    const auto bytes = co_await read(From::pod);
-    if (!bytes) break;
-    moved(From::pod, *bytes);
-    const bool sent = co_await write(From::pod, *bytes);
-    if (!sent) {
-      broken_ = true;
-      break;
-    }
-  }
-  from_pod_.ended = true;
-  if (conn_.leaving() && !broken_ && from_pod_.watch.at_boundary()) {
-    co_await take_leave();
-    co_return;
-  }
-  limit();
-  if (!broken_) co_await conn_.stream.end_writing();
-  if (broken_) conn_.cancel();
-}
-
-// RFC 6455 7.1.1: the client answers our close frame, which goes on to the pod as any frame does, and ends.
-Awaitable<void> Tunnel::take_leave() {
-  char buffer[4];
-  const std::string frame(close_frame(kServiceRestart, buffer));
-  const bool sent = co_await write(From::pod, frame);
-  if (!sent) broken_ = true;
-  conn_.limit(exchange_.settings_->timeouts.linger);
-  took_leave_ = true;
-}
-
-Awaitable<std::optional<Failure>> Tunnel::run() {
+Awaitable<void> Tunnel::run() {
   conn_.set_tunnel(true);
   conn_.watch_client(false);  // half-close is for the tunnel to see
   limit();
-  launch(exchange_.worker_.io.get_executor(), client_to_pod());
-  co_await pod_to_client();
-  while (!from_client_.ended) {
-    if (broken_ || conn_.gone() || conn_.expired()) conn_.cancel();
-    co_await ended_.wait_until(SteadyClock::now() + Millis{250});
+  Awaitable<void> client_to_pod = this->client_to_pod();
+  co_await client_to_pod.beside();
+  Received got = left_over(pod_->in);
+  while (got.good && !broken_) {
+    if (!got.bytes.empty()) {
+      moved(From::pod, got.bytes);
+      error_code ec;
+      if (!send_now(From::pod, got.bytes, ec)) {
+        const bool sent = co_await send_rest(From::pod, got.bytes, ec);
+        if (!sent) broken_ = true;
+        if (!sent) break;
+      }
+      got.bytes = {};
+    }
+    if (conn_.leaving() && from_pod_.watch.at_boundary()) break;
+    const error_code ec = co_await pod_->socket.wait_readable();
+    if (only_leaving(ec)) continue;
+    if (ec) break;
+    got = receive(pod_->socket);
   }
+  from_pod_.ended = true;
+  co_await finish(client_to_pod);
+  exchange_.log();
+}
+
+// What comes after the pod's end. A coroutine of its own: as long as the tunnel rests its frame is not there.
+Awaitable<void> Tunnel::finish(Awaitable<void>& client_to_pod) {
+  if (conn_.leaving() && !broken_ && from_pod_.watch.at_boundary()) {
+    // RFC 6455 7.1.1: the client answers our close frame, which goes on to the pod as any frame does, and
+    // ends.
+    char buffer[4];
+    const bool sent = co_await send_rest(From::pod, close_frame(kServiceRestart, buffer), {});
+    if (!sent) broken_ = true;
+    conn_.limit(exchange_.settings_->timeouts.linger);
+    took_leave_ = true;
+  } else {
+    limit();
+    if (!broken_) co_await conn_.stream.end_writing();
+  }
+  // What has gone or is too late is cancelled by the tick.
+  if (broken_) conn_.cancel();
+  co_await std::move(client_to_pod);
   if (took_leave_ && !broken_ && !conn_.gone()) co_await conn_.stream.end_writing();
   conn_.set_tunnel(false);
   if (timed_out_ && !took_leave_)
-    co_return Failure{Limit::tunnel_idle, Side::alcove, Phase::tunnel, 0, "the tunnel was idle too long", 0};
-  co_return std::nullopt;
+    exchange_.failure_ =
+        Failure{Limit::tunnel_idle, Side::alcove, Phase::tunnel, 0, "the tunnel was idle too long", 0};
 }
 
 }  // namespace alcove::proxy

@@ -41,7 +41,7 @@ Worker::Worker(unsigned number, std::string gateway, SettingsPtr s, const StoreF
       activity(io.get_executor(), *store, routes, metrics, gateway + "/" + std::to_string(number)),
       resolver(*store, routes, rooms, activity, metrics),
       access_log(log),
-      tunnel_buffer(kTunnelBuffer),
+      tunnel_buffer(std::max(kTunnelBuffer, buffers.block_bytes())),
       random(static_cast<unsigned>(random_seed())),
       tick_(io.get_executor()),
       id_state_(random_seed()) {}

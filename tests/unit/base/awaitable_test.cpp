@@ -74,6 +74,53 @@ TEST(Awaitable, a_loop_over_those_that_end_at_once_needs_no_stack) {
   EXPECT_EQ(run(io, loop()), 600'000);
 }
 
+TEST(Awaitable, beside_begins_now_and_is_awaited_later) {
+  asio::io_context io;
+  std::vector<std::string> said;
+  const auto other = [](asio::io_context& context, std::vector<std::string>& told,
+                        bool at_once) -> Awaitable<int> {
+    told.emplace_back("other begins");
+    if (!at_once) co_await pause(context);
+    told.emplace_back("other ends");
+    co_return 7;
+  };
+  const auto one = [&other](asio::io_context& context, std::vector<std::string>& told,
+                            bool at_once) -> Awaitable<int> {
+    Awaitable<int> beside = other(context, told, at_once);
+    co_await beside.beside();
+    told.emplace_back("one goes on");
+    const int value = co_await std::move(beside);
+    told.emplace_back("one ends");
+    co_return value;
+  };
+  EXPECT_EQ(run(io, one(io, said, false)), 7);
+  EXPECT_EQ(said, (std::vector<std::string>{"other begins", "one goes on", "other ends", "one ends"}));
+  said.clear();
+  io.restart();
+  EXPECT_EQ(run(io, one(io, said, true)), 7);
+  EXPECT_EQ(said, (std::vector<std::string>{"other begins", "other ends", "one goes on", "one ends"}));
+}
+
+TEST(Awaitable, beside_throws_to_who_awaits_it_at_last) {
+  asio::io_context io;
+  for (const bool at_once : {true, false}) {
+    const auto caught = [](asio::io_context& context, bool now) -> Awaitable<std::string> {
+      Awaitable<std::string> beside = fails(context, now);
+      co_await beside.beside();
+      co_await pause(context);
+      std::string what;
+      try {
+        what = co_await std::move(beside);
+      } catch (const std::runtime_error& error) {
+        what = error.what();
+      }
+      co_return what;
+    };
+    EXPECT_EQ(run(io, caught(io, at_once)), "on purpose");
+    io.restart();
+  }
+}
+
 TEST(Launch, begins_at_once_on_its_own_thread_and_calls_the_handler_later) {
   asio::io_context io;
   std::vector<std::string> said;
