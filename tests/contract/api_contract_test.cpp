@@ -1,120 +1,18 @@
 // What Alcove relies on in the Kubernetes API, tried with the client against the stand-in and, in the group
-// `kubernetes`, against a real API server, so that the one cannot drift from the other. The cluster is the
-// one of ALCOVE_TEST_KUBECONFIG, in a namespace that exists (ALCOVE_TEST_NAMESPACE); pods here fit on no
-// node, so that no kubelet comes in between.
-#include "k8s/api_client.hpp"
-#include "k8s/informer.hpp"
-#include "tests/support/api_stand_in.hpp"
-#include "tests/support/run_awaitable.hpp"
+// `kubernetes`, against a real API server, so that the one cannot drift from the other.
+#include "tests/contract/api_bench.hpp"
 
 #include <gmock/gmock.h>
-
-#include <unistd.h>
-
-#include <cstdlib>
 
 namespace alcove::k8s {
 namespace {
 
+using testing::AllOf;
+using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-class Api {
- public:
-  virtual ~Api() = default;
-  virtual ClusterAccess access() = 0;
-  virtual std::string name_space() = 0;
-  virtual void forget_history() = 0;  // what is old from now on answers 410
-};
-
-class StandIn final : public Api {
- public:
-  ClusterAccess access() override { return api_.access(); }
-  std::string name_space() override { return "test"; }
-  void forget_history() override { api_.objects().compact(); }
-
- private:
-  test::ApiStandIn api_;
-};
-
-class Cluster final : public Api {
- public:
-  ClusterAccess access() override {
-    return access_from_kubeconfig(std::getenv("ALCOVE_TEST_KUBECONFIG"), "").value();
-  }
-  std::string name_space() override {
-    const char* name = std::getenv("ALCOVE_TEST_NAMESPACE");
-    return name == nullptr ? "default" : name;
-  }
-  void forget_history() override {
-    const char* command = std::getenv("ALCOVE_TEST_COMPACT");
-    ASSERT_NE(command, nullptr);
-    ASSERT_EQ(std::system(command), 0);
-  }
-};
-
-struct Maker {
-  const char* name;
-  std::unique_ptr<Api> (*make)();
-};
-
-class ApiContract : public testing::TestWithParam<Maker> {
- protected:
-  void SetUp() override {
-    api = GetParam().make();
-    client =
-        std::make_unique<ApiClient>(context.get_executor(), api->access(), std::make_shared<ApiMetrics>());
-    maps = collection("configmaps", api->name_space());
-    pods = collection("pods", api->name_space());
-  }
-  void TearDown() override {
-    for (const std::string& path : made) run(client->remove(path, {}));
-    client->close();
-  }
-  template <class T>
-  ApiResult<T> run(Awaitable<ApiResult<T>> call) {
-    return test::run(context, std::move(call)).value();
-  }
-  // A name that no other run has.
-  std::string fresh(const std::string& name) {
-    return name + "-" + std::to_string(::getpid()) + "-" + std::to_string(++names);
-  }
-  Json config_map(const std::string& name) const {
-    return {{"apiVersion", "v1"},
-            {"kind", "ConfigMap"},
-            {"metadata", {{"name", name}, {"labels", {{"run", run_label}}}}}};
-  }
-  Json pod(const std::string& name) const {
-    return {{"apiVersion", "v1"},
-            {"kind", "Pod"},
-            {"metadata", {{"name", name}, {"labels", {{"run", run_label}}}}},
-            {"spec",
-             {{"nodeSelector", {{"alcove-test/no-such-node", "yes"}}},
-              {"containers", {{{"name", "app"}, {"image", "localhost/none:1"}}}}}}};
-  }
-  ApiResult<Object> create(const std::string& where, Json object) {
-    made.push_back(item(where, text_at(object, {"metadata", "name"})));
-    return run(client->create(where, std::move(object)));
-  }
-  Selection ours() const {
-    Selection selection;
-    selection.labels = "run=" + run_label;
-    return selection;
-  }
-  ApiResult<ObjectList> list(std::uint32_t page) { return run(client->list(maps, ours(), page)); }
-  ApiResult<std::vector<WatchEvent>> next(const std::shared_ptr<Watch>& watch) {
-    return run(Watch::next(watch));
-  }
-
-  std::unique_ptr<Api> api;
-  asio::io_context context{1};
-  std::unique_ptr<ApiClient> client;
-  std::string maps;
-  std::string pods;
-  std::string run_label = fresh("run");
-  std::vector<std::string> made;
-  int names = 0;
-};
+using testing::IsEmpty;
+using testing::Not;
 
 TEST_P(ApiContract, creates_and_gets_what_was_created) {
   const std::string name = fresh("map");
@@ -169,6 +67,44 @@ TEST_P(ApiContract, what_makes_no_sense_is_refused_with_its_place) {
   EXPECT_EQ(run(client->create(maps, elsewhere)).error().reason, ApiReason::bad_request);
 }
 
+TEST_P(ApiContract, values_of_labels_and_annotations_are_text) {
+  for (const char* where : {"labels", "annotations"}) {
+    Json object = config_map(fresh("map"));
+    object["metadata"][where]["number"] = 1;
+    EXPECT_EQ(run(client->create(maps, object)).error().reason, ApiReason::bad_request) << where;
+  }
+}
+
+TEST_P(ApiContract, container_needs_a_name_and_an_image) {
+  for (const char* what : {"name", "image"}) {
+    Json object = pod(fresh("pod"));
+    object["spec"]["containers"][0][what] = "";
+    const ApiResult<Object> refused = run(client->create(pods, object));
+    EXPECT_EQ(refused.error().reason, ApiReason::invalid);
+    EXPECT_THAT(refused.error().message, HasSubstr(std::string("spec.containers[0].") + what));
+  }
+}
+
+TEST_P(ApiContract, dry_run_says_what_it_would_and_keeps_nothing) {
+  const std::string name = fresh("map");
+  const ApiResult<Object> tried = run(client->create(maps + "?dryRun=All", config_map(name)));
+  ASSERT_TRUE(tried) << tried.error().message;
+  EXPECT_EQ(tried->name(), name);
+  EXPECT_EQ(run(client->get(item(maps, name))).error().reason, ApiReason::not_found);
+  ASSERT_TRUE(create(maps, config_map(name)));
+  EXPECT_EQ(run(client->create(maps + "?dryRun=All", config_map(name))).error().reason,
+            ApiReason::already_exists);
+  EXPECT_EQ(run(client->create(maps + "?dryRun=All", config_map("Not A Name"))).error().reason,
+            ApiReason::invalid);
+}
+
+TEST_P(ApiContract, paths_and_methods_that_there_are_none_of) {
+  EXPECT_EQ(run(client->get("/api/v1/namespaces/" + api->name_space() + "/nonsense")).error().reason,
+            ApiReason::not_found);
+  const ApiResult<Object> posted = run(client->create(item(maps, "a"), config_map("a")));
+  EXPECT_EQ(posted.error().status, 405);
+}
+
 TEST_P(ApiContract, any_text_is_kept_in_an_annotation) {
   const std::string name = fresh("map");
   const std::string user = "Ada \"$(X)\" \xC3\x9C\xE2\x98\x83 /\\ <b>";
@@ -195,6 +131,16 @@ TEST_P(ApiContract, patch_merges_and_keeps_to_the_version_that_it_names) {
   EXPECT_EQ(late.error().word, "Conflict");
 }
 
+TEST_P(ApiContract, patch_that_changes_nothing_is_no_new_version_and_one_that_makes_no_sense_is_refused) {
+  const std::string name = fresh("map");
+  const ApiResult<Object> created = create(maps, config_map(name));
+  ASSERT_TRUE(created);
+  const Json same{{"metadata", {{"labels", {{"run", run_label}}}}}};
+  EXPECT_EQ(run(client->patch(item(maps, name), PatchKind::merge, same))->version(), created->version());
+  const Json bad{{"metadata", {{"labels", {{"run", "no label"}}}}}};
+  EXPECT_EQ(run(client->patch(item(maps, name), PatchKind::merge, bad)).error().reason, ApiReason::invalid);
+}
+
 TEST_P(ApiContract, delete_keeps_to_the_uid_that_it_names) {
   const std::string name = fresh("map");
   const ApiResult<Object> created = create(maps, config_map(name));
@@ -218,6 +164,28 @@ TEST_P(ApiContract, pod_that_no_node_has_goes_at_once_whatever_its_grace) {
   what.uid = created->uid();
   what.grace = Millis{30'000};
   ASSERT_TRUE(run(client->remove(item(pods, name), what)));
+  EXPECT_EQ(run(client->get(item(pods, name))).error().reason, ApiReason::not_found);
+}
+
+// Of a node that nobody has seen, so that no kubelet says that the pod has ended.
+TEST_P(ApiContract, pod_that_has_a_node_is_marked_for_its_grace_and_goes_at_once_by_force) {
+  const std::string name = fresh("pod");
+  Json bound = pod(name);
+  bound["spec"]["nodeName"] = "no-such-node";
+  ASSERT_TRUE(create(pods, bound));
+  RemoveOptions what;
+  what.grace = Millis{20'000};
+  const ApiResult<Object> ending = run(client->remove(item(pods, name), what));
+  ASSERT_TRUE(ending) << ending.error().message;
+  const ApiResult<Object> marked = run(client->get(item(pods, name)));
+  ASSERT_TRUE(marked) << marked.error().message;
+  for (const Object& object : {*ending, *marked}) {
+    EXPECT_FALSE(text_at(object.json, {"metadata", "deletionTimestamp"}).empty());
+    EXPECT_EQ(object.json["metadata"]["deletionGracePeriodSeconds"], 20);
+  }
+  RemoveOptions force;
+  force.by_force = true;
+  ASSERT_TRUE(run(client->remove(item(pods, name), force)));
   EXPECT_EQ(run(client->get(item(pods, name))).error().reason, ApiReason::not_found);
 }
 
@@ -248,6 +216,46 @@ TEST_P(ApiContract, list_comes_in_pages_and_only_what_was_selected) {
   EXPECT_EQ(run(client->list(maps, by_name, 0))->items.size(), 1U);
 }
 
+TEST_P(ApiContract, list_refuses_selectors_and_limits_that_it_does_not_know) {
+  Selection by_data;
+  by_data.fields = "data.a=b";
+  EXPECT_EQ(run(client->list(maps, by_data, 0)).error().reason, ApiReason::bad_request);
+  EXPECT_EQ(run(client->get(maps + "?limit=many")).error().reason, ApiReason::bad_request);
+  EXPECT_EQ(run(client->get(maps + "?limit=1&continue=nonsense")).error().reason, ApiReason::bad_request);
+}
+
+TEST_P(ApiContract, page_that_follows_one_that_is_too_old_is_gone) {
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(create(maps, config_map(fresh("map"))));
+  const ApiResult<Object> first = run(client->get(maps + "?limit=1"));
+  ASSERT_TRUE(first) << first.error().message;
+  const std::string token = text_at(first->json, {"metadata", "continue"});
+  ASSERT_FALSE(token.empty());
+  ASSERT_TRUE(create(maps, config_map(fresh("map"))));
+  api->forget_history();
+  const ApiResult<Object> next = run(client->get(maps + "?limit=1&continue=" + token));
+  ASSERT_FALSE(next);
+  EXPECT_EQ(next.error().reason, ApiReason::gone);
+  EXPECT_EQ(next.error().word, "Expired");
+}
+
+TEST_P(ApiContract, events_are_found_by_the_object_that_they_are_about) {
+  const std::string events = collection("events", api->name_space());
+  const std::string about = fresh("about");  // no pod's, of which others tell events
+  for (const std::string& whom : {about, fresh("about")})
+    ASSERT_TRUE(create(
+        events, {{"apiVersion", "v1"},
+                 {"kind", "Event"},
+                 {"metadata", {{"name", fresh("event")}}},
+                 {"involvedObject", {{"kind", "Pod"}, {"name", whom}, {"namespace", api->name_space()}}},
+                 {"reason", "Tested"}}));
+  Selection by_object;
+  by_object.fields = "involvedObject.name=" + about;
+  const ApiResult<ObjectList> found = run(client->list(events, by_object, 0));
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->items.size(), 1U);
+  EXPECT_EQ(text_at(found->items[0].json, {"involvedObject", "name"}), about);
+}
+
 TEST_P(ApiContract, watch_tells_what_happens_after_its_version_in_order) {
   const ApiResult<ObjectList> before = list(0);
   ASSERT_TRUE(before) << before.error().message;
@@ -268,16 +276,32 @@ TEST_P(ApiContract, watch_tells_what_happens_after_its_version_in_order) {
   (*watch)->cancel();
 }
 
+// With a bookmark before that, if there is news that is not for this watch. The real one sends it two seconds
+// early.
 TEST_P(ApiContract, watch_ends_in_order_when_its_time_is_over) {
   const ApiResult<ObjectList> before = list(0);
-  const auto watch = run(client->watch(maps, ours(), before->version, Millis{1'000}));
+  const auto watch = run(client->watch(maps, ours(), before->version, Millis{5'000}));
   ASSERT_TRUE(watch);
+  Json foreign = config_map(fresh("map"));
+  foreign["metadata"]["labels"]["run"] = "other";
+  const ApiResult<Object> newer = create(maps, foreign);
+  ASSERT_TRUE(newer);
+  std::vector<Change> changes;
   for (;;) {
     const auto events = next(*watch);
     ASSERT_TRUE(events) << events.error().message;
     if (events->empty()) break;
-    for (const WatchEvent& event : *events) EXPECT_EQ(event.change, Change::bookmark);
+    for (const WatchEvent& event : *events) {
+      changes.push_back(event.change);
+      EXPECT_GE(std::stoull(event.object.version()), std::stoull(newer->version()));
+    }
   }
+  EXPECT_THAT(changes, AllOf(Not(IsEmpty()), Each(Change::bookmark)));
+}
+
+TEST_P(ApiContract, watch_from_a_version_that_is_none_is_refused) {
+  const auto watch = run(client->watch(maps, ours(), "nonsense", Millis{5'000}));
+  EXPECT_FALSE(watch);  // 1.20 says 500, later ones 400
 }
 
 // Of events, since the real one keeps no history of its own of those.

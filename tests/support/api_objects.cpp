@@ -148,7 +148,7 @@ ApiAnswer ApiObjects::get(const ApiCollection& in, const std::string& name) {
   return {200, found->second};
 }
 
-ApiAnswer ApiObjects::create(const ApiCollection& in, const std::string& body) {
+ApiAnswer ApiObjects::create(const ApiCollection& in, const std::string& body, const Query& query) {
   const std::lock_guard lock(mutex_);
   Json object = Json::parse(body, nullptr, false);
   if (!object.is_object())
@@ -162,6 +162,7 @@ ApiAnswer ApiObjects::create(const ApiCollection& in, const std::string& body) {
   metadata["uid"] = fmt::format("00000000-0000-4000-8000-{:012}", next_uid_++);
   metadata["creationTimestamp"] = "2026-01-01T00:00:00Z";
   if (in.kind == "pods") object["status"] = {{"phase", "Pending"}, {"qosClass", "BestEffort"}};
+  if (query.contains("dryRun")) return {201, object};
   note(in, "ADDED", object);
   objects_[{in, name}] = object;
   return {201, object};

@@ -40,7 +40,7 @@ using Query = std::map<std::string, std::string>;
 class ApiObjects {
  public:
   ApiAnswer get(const ApiCollection& in, const std::string& name);
-  ApiAnswer create(const ApiCollection& in, const std::string& body);
+  ApiAnswer create(const ApiCollection& in, const std::string& body, const Query& query = {});
   ApiAnswer patch(const ApiCollection& in, const std::string& name, const std::string& content_type,
                   const std::string& body);
   ApiAnswer remove(const ApiCollection& in, const std::string& name, const std::string& body);

@@ -226,7 +226,7 @@ class ApiStandIn::Connection {
     if (seen.method == "POST" && whole) {
       if (seen.content_type != "application/json")
         return answer(status_answer(415, "UnsupportedMediaType", "unknown format: " + seen.content_type));
-      return answer(objects_.create(place->in, seen.body));
+      return answer(objects_.create(place->in, seen.body, seen.query));
     }
     if (seen.method == "PATCH" && !whole)
       return answer(objects_.patch(place->in, place->name, seen.content_type, seen.body));
@@ -264,6 +264,7 @@ class ApiStandIn::Connection {
               std::uint64_t began) {
     if (const std::optional<Json> error = objects_.too_old(after))
       return write_chunk(error->dump() + "\n") && write_bytes("0\r\n\r\n");
+    const std::uint64_t first = after;
     for (;;) {
       const std::uint64_t wakes = objects_.wakes();  // before looking whether the watch is to end
       bool asked = false;
@@ -282,7 +283,8 @@ class ApiStandIn::Connection {
                            {{"kind", "Pod"},
                             {"apiVersion", "v1"},
                             {"metadata", {{"resourceVersion", std::to_string(after)}}}}}};
-      if (query.contains("allowWatchBookmarks") && !write_chunk(bookmark.dump() + "\n")) return false;
+      const bool news = after > first;  // no bookmark says what is known
+      if (news && query.contains("allowWatchBookmarks") && !write_chunk(bookmark.dump() + "\n")) return false;
       return write_bytes("0\r\n\r\n");
     }
   }
