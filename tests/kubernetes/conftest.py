@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ BUILD = BIN.parent
 
 
 def pytest_sessionstart(session):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as on ^C: the fixtures put things in order
     if not KUBECONFIG.exists():
         raise pytest.UsageError(f"no cluster in {RUN}: ./dev test kubernetes brings it up")
     if subprocess.run(["ip", "link", "show", "node0"], capture_output=True, check=False).returncode != 0:
@@ -60,6 +62,12 @@ def cluster(tmp_path_factory):
     own.import_pod_image(tmp_path_factory.mktemp("image"))
     yield own
     own.kubectl("delete", "namespace", own.namespace, "--wait=false")
+
+
+@pytest.fixture(autouse=True)
+def settled(cluster):
+    yield
+    cluster.settle()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ CACHE = pathlib.Path(os.environ.get(
     pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubernetes-1.20"))
 KUBECONFIG = RUN / "admin.kubeconfig"
 API_PORT = int(os.environ.get("KUBERNETES_PORT", "6443"))
+NODE = "node1"
 IMAGE = "localhost/alcove-pod:1"
 NOBODY = 65532  # user and group of all our pods
 PYTHON = ["/usr/bin/python3.11", "-S", "-E"]
@@ -53,6 +54,7 @@ class Cluster:
     def __init__(self, namespace: str):
         """Empty: objects say for themselves where they are."""
         self.namespace = namespace
+        self.was_away = False  # the API, since settle()
 
     # --- the cluster ----------------------------------------------------------------------------------------------
 
@@ -70,6 +72,25 @@ class Cluster:
 
     def fault(self, *words: str):
         run(HERE / "fault.sh", *words)
+        self.was_away |= words[-1] in ("kube-apiserver", "etcd")
+
+    def settle(self):
+        """After a test during which the API was away. Kubernetes' parts wait longer and longer before they watch again,
+        up to a minute, and that for two minutes more: the next test would meet a node that counts as lost since nobody
+        sees its leases. Begun anew they have no such memory."""
+        if not self.was_away:
+            return
+        for component in ("kube-controller-manager", "kube-scheduler", "kubelet"):
+            self.fault("restart", component)
+        deadline = time.monotonic() + 60
+        while True:
+            node, = [n for n in self.items("nodes") if n["metadata"]["name"] == NODE]
+            ready, = [c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready"]
+            if ready == "True" and not node["spec"].get("taints"):
+                break
+            assert time.monotonic() < deadline, node["status"]
+            time.sleep(0.2)
+        self.was_away = False
 
     @contextlib.contextmanager
     def without(self, component: str, how: str = "kill"):
