@@ -8,6 +8,7 @@ from support.ports import free_port
 
 
 def told(run, user: str = "ada") -> str:
+    before = run.calls()
     began = time.monotonic()
     answer = run.get(user)
     took = time.monotonic() - began
@@ -16,6 +17,9 @@ def told(run, user: str = "ada") -> str:
     session = run.session(f"test/{user}")
     assert session["state"] == "failed" and session["reason"] in answer.text.replace('\\"', '"')
     run.wait_pods(lambda pods: not pods, timeout=20)
+    calls = {verb: count - before.get(verb, 0) for verb, count in run.calls().items() if verb != "watch"}
+    assert calls.pop("create") == 1 and calls.pop("delete") <= 1, "one try"
+    assert sum(calls.values()) <= 1, f"one look at what went wrong: {calls}"
     return session["reason"]
 
 
@@ -65,7 +69,7 @@ def test_a_secret_that_is_not_there(make):
 
 
 def test_a_volume_that_cannot_be_mounted(make):
-    run = make(apps={"test": kubernetes_app(start_timeout="4s", kubernetes={
+    run = make(apps={"test": kubernetes_app(start_timeout="8s", kubernetes={
         "volumes": {"keys": {"path": "/keys", "secret": "no-such-secret"}}})})
     reason = told(run)
     assert "FailedMount" in reason and "no-such-secret" in reason
