@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import math
 import re
 import subprocess
 import threading
@@ -62,7 +63,8 @@ class ReadyTimes:
 
 
 def quantile(values: list[float], q: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
+    """The smallest that `q` of the values do not exceed."""
+    return sorted(values)[math.ceil(q * len(values)) - 1]
 
 
 def told_to_first_byte(run) -> dict[float, int]:
@@ -85,8 +87,9 @@ def kubernetes_share(run) -> dict[str, tuple[int, float]]:
 
 def test_two_hundred_cold_starts_are_served_within_ten_milliseconds_of_ready(make, light_pod):
     assert RELEASE.exists(), f"{RELEASE} is missing: ./dev build release makes it, or set ALCOVE_RELEASE_BIN"
+    # 100 of them are most of the node: with less they would wait for the CPU behind everything else on a busy machine.
     app = kubernetes_app(start_timeout="180s", hold_timeout="200s", kubernetes={
-        "image": LIGHT_POD, "args": ["{address}", "{port}"], "requests": {"cpu": "1m", "memory": "4Mi"}})
+        "image": LIGHT_POD, "args": ["{address}", "{port}"], "requests": {"cpu": "15m", "memory": "4Mi"}})
     run = make(binary=RELEASE, apps={"test": app}, provisioner={"starts_at_once": 4}, log={"access": False})
     after_ready, whole = [], []
     before = run.calls()
