@@ -132,6 +132,13 @@ class Load:
     def recovered(self, timeout: float = 60):
         self.all_served(timeout, self.fault_ended or self.fault_began)
 
+    def has_been_right(self, times: int, timeout: float):
+        """Waits until every user has had so many right answers: a short fault is judged by enough of them too."""
+        deadline = time.monotonic() + timeout
+        while few := [u.name for u in self.users if sum(a.verdict == "right" for a in list(u.answers)) < times]:
+            assert time.monotonic() < deadline, f"{few} had fewer than {times} right answers; {self.problems()}"
+            time.sleep(0.05)
+
     def answers(self, since: float = 0.0):
         return [a for u in self.users for a in list(u.answers) if a.sent >= since]
 
