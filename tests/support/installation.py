@@ -43,8 +43,9 @@ class Installation:
             said = self.own.kubectl("rollout", "status", f"deployment/{deployment}", "--timeout=90s", check=False)
             assert "successfully rolled out" in said, f"{deployment}: {said}\n{self.story()}"
 
-    def remove(self):
-        self.all.kubectl("delete", "namespace", "alcove-sessions", "alcove", "--ignore-not-found", "--timeout=100s")
+    def remove(self, wait: bool = True):
+        self.all.kubectl("delete", "namespace", "alcove-sessions", "alcove", "--ignore-not-found", f"--wait={str(wait).lower()}",
+                         "--timeout=100s")
         self.all.kubectl("delete", "pv", VOLUME, "--ignore-not-found", "--wait=false")
 
     def story(self) -> str:
