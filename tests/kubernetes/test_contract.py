@@ -8,7 +8,7 @@ def check(done):
 
 
 def test_the_runtime_keeps_the_contract_of_all_runtimes(contract):
-    check(contract("test_runtime_contract", "*/kubernetes"))
+    check(contract("test_runtime_contract", "*/local:*/kubernetes"))
 
 
 def test_the_api_does_what_the_client_relies_on(contract):

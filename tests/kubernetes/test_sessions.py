@@ -6,6 +6,8 @@ import re
 import subprocess
 import time
 
+import pytest
+
 from support.alcove import BIN
 from support.cluster import kubernetes_app, python_app
 
@@ -16,6 +18,20 @@ with open('/data/generations', 'a') as file: print(os.environ['ALCOVE_GENERATION
 os.chdir('/data')
 http.server.ThreadingHTTPServer(('0.0.0.0', 8080), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
+
+
+def spent(run, before: dict) -> dict:
+    """Calls of the API since `before`, by verb, without what was not called."""
+    return {verb: count - before.get(verb, 0) for verb, count in run.calls().items() if count != before.get(verb, 0)}
+
+
+@pytest.fixture
+def storage(cluster, place):
+    """The name of a storage class that has one volume."""
+    name = f"folder-{place.name}".lower().replace("_", "-")
+    cluster.folder_volume(place / "volume", name)
+    yield name
+    cluster.kubectl("delete", "pv", name, "--wait=false", "--ignore-not-found")
 
 
 def test_a_request_is_held_until_its_pod_answers_and_the_next_goes_straight_to_it(make):
@@ -35,11 +51,10 @@ def test_a_cold_start_costs_one_call_of_the_api_and_an_end_one(make):
     before = run.calls()
     for user in ("grace", "edsger", "barbara"):
         assert run.get(user).status == 200
-    after = run.calls()
-    assert {verb: after[verb] - before.get(verb, 0) for verb in after if after[verb] != before.get(verb, 0)} == {"create": 3}
+    assert spent(run, before) == {"create": 3}
+    before = run.calls()
     assert run.cli("stop", "test/grace").returncode == 0
-    ended = run.calls()
-    assert {verb: ended[verb] - after[verb] for verb in ended if ended[verb] != after[verb]} == {"delete": 1}
+    assert spent(run, before) == {"delete": 1}
 
 
 def test_a_pod_is_locked_down_and_says_whose_it_is(make):
@@ -63,20 +78,38 @@ def test_a_pod_is_locked_down_and_says_whose_it_is(make):
     assert [re.split(r"\s+", line)[1] for line in status] == ["0000000000000000", "1"]
 
 
-def test_an_idle_pod_goes_and_its_files_are_there_in_the_next_generation(make, cluster, place):
-    storage = f"folder-{place.name}".lower().replace("_", "-")
-    cluster.folder_volume(place / "volume", storage)
+def test_an_idle_pod_goes_and_its_files_are_there_in_the_next_generation(make, cluster, storage):
     app = python_app(KEEPER, idle_timeout="2s", ready_path="/generations", kubernetes={
         "fs_group": 65532,
         "volumes": {"data": {"path": "/data", "claim": {"size": "1Gi", "storage_class": storage}}}})
     run = make(apps={"test": app})
+    before = run.calls()
     assert run.get("ada", "/generations").text == "1\n"
+    assert spent(run, before) == {"create": 2}
     run.wait_state("test/ada", "absent")
     run.wait_pods(lambda pods: not pods)
+    before = run.calls()
     assert run.get("ada", "/generations").text == "1\n2\n"
+    assert spent(run, before) == {"create": 2}, "it finds the volume there"
     claims = cluster.items("persistentvolumeclaims", f"alcove/instance={run.instance}")
     assert len(claims) == 1, "one volume for all generations"
-    cluster.kubectl("delete", "pv", storage, "--wait=false")
+
+
+def test_a_volume_that_is_not_kept_goes_with_its_pod(make, cluster, storage):
+    run = make(apps={"test": kubernetes_app(kubernetes={"volumes": {
+        "data": {"path": "/data", "claim": {"size": "1Gi", "storage_class": storage, "keep": False}}}})})
+    before = run.calls()
+    run.get("ada")
+    assert spent(run, before) == {"create": 2, "patch": 1}
+    of_ours = ("persistentvolumeclaims", f"alcove/instance={run.instance}")
+    claim, = cluster.items(*of_ours)
+    pod, = run.cluster_pods()
+    assert [owner["uid"] for owner in claim["metadata"]["ownerReferences"]] == [pod["metadata"]["uid"]]
+    assert run.cli("stop", "test/ada").returncode == 0
+    deadline = time.monotonic() + 60
+    while cluster.items(*of_ours):
+        assert time.monotonic() < deadline, "Kubernetes takes away what its owner has left"
+        time.sleep(0.2)
 
 
 def test_a_websocket_lives_and_keeps_its_pod(make):
@@ -119,11 +152,11 @@ def test_fifty_sessions_at_once_are_fifty_pods_each_with_its_own_answers(make):
     pods = run.cluster_pods()
     assert len(pods) == 50
     assert {p["metadata"]["annotations"]["alcove/user"] for p in pods} == set(users)
-    calls = {verb: count - before.get(verb, 0) for verb, count in run.calls().items()}
+    calls = spent(run, before)
     objects = {kind: len(run.cluster.items(kind, f"alcove/instance={run.instance}"))
                for kind in ("pods", "persistentvolumeclaims", "configmaps", "secrets", "services")}
     print("for 50 cold starts: calls of the API", calls, "objects", objects)
-    assert {verb: count for verb, count in calls.items() if count and verb != "watch"} == {"create": 50}
+    assert {verb: count for verb, count in calls.items() if verb != "watch"} == {"create": 50}
     assert {kind: count for kind, count in objects.items() if count} == {"pods": 50}
 
 
