@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import time
+import uuid
 
 import pytest
 
@@ -28,7 +29,7 @@ def spent(run, before: dict) -> dict:
 @pytest.fixture
 def storage(cluster, place):
     """The name of a storage class that has one volume."""
-    name = f"folder-{place.name}".lower().replace("_", "-")
+    name = f"folder-{uuid.uuid4().hex[:8]}"
     cluster.folder_volume(place / "volume", name)
     yield name
     cluster.kubectl("delete", "pv", name, "--wait=false", "--ignore-not-found")
