@@ -9,7 +9,7 @@ import dataclasses
 import pathlib
 import re
 
-BEGIN = "<!-- written by ./dev fuzz all -->"
+BEGIN = "<!-- written by ./dev fuzz -->"
 END = "<!-- to here -->"
 
 
@@ -36,26 +36,22 @@ def read(target: str, log: str, seconds: int, findings: int) -> Outcome:
     return Outcome(target, executions, seconds, edges or 0, findings)
 
 
-def table(outcomes: list[Outcome], about: str) -> str:
-    rows = [
-        about,
-        "",
-        "| target | executions | seconds | a second | edges covered | findings |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for o in outcomes:
-        rows.append(
-            f"| {o.target} | {o.executions:,} | {o.seconds:,} | {o.executions // max(1, o.seconds):,} "
-            f"| {o.edges:,} | {o.findings} |"
-        )
-    return "\n".join(rows)
+def row(outcome: Outcome, when: str) -> str:
+    return (f"| {outcome.target} | {outcome.executions:,} | {outcome.seconds:,} "
+            f"| {outcome.executions // max(1, outcome.seconds):,} | {outcome.edges:,} | {outcome.findings} | {when} |")
 
 
-def replace(page: pathlib.Path, text: str) -> None:
-    """Puts `text` between the two marks in `page`."""
-    whole = page.read_text(encoding="utf-8")
-    head, begin, rest = whole.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+def update(page: pathlib.Path, outcomes: list[Outcome], when: str) -> None:
+    """Puts a row for each outcome between the two marks in `page`, in the place of the one of its last run."""
+    head, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    table, end, tail = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{page} has no marks for the table")
-    page.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if re.match(r"\| \w+ \| \d", line)}
+    rows |= {outcome.target: row(outcome, when) for outcome in outcomes}
+    lines = [
+        "| target | executions | seconds | a second | edges covered | findings | run |",
+        "|---|---:|---:|---:|---:|---:|---|",
+        *(rows[target] for target in sorted(rows)),
+    ]
+    page.write_text(f"{head}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{tail}", encoding="utf-8")

@@ -3,7 +3,7 @@
 
     run.py list                        their names
     run.py short --junitxml REPORT     each: corpus and regressions replayed, then fuzzed for 8 s (./dev test fuzz)
-    run.py long NAME|all [SECONDS]     for so long each (./dev fuzz); `all` writes the table in docs/fuzzing.md
+    run.py long NAME|all [SECONDS]     for so long each (./dev fuzz); writes their rows in docs/fuzzing.md
 
 As many at once as there are CPUs. Long runs begin with what the long runs before them have found out
 (build/fuzz/corpus), short ones with what is in the repository. An input for which a property does not hold is kept
@@ -197,10 +197,9 @@ def long(name: str, seconds: int) -> int:
         sys.exit(f"there is no fuzzer \"{name}\": {', '.join(targets())}")
     say(f"  {', '.join(names)}: {seconds} s each")
     done = at_once(lambda target: fuzz_long(target, seconds), names)
-    if name == "all":
-        about = f"Last run: {datetime.date.today()}, {seconds} s each, on {os.cpu_count()} CPUs, at commit {commit()}."
-        report.replace(ROOT / "docs" / "fuzzing.md", report.table([outcome for _, outcome in done], about))
-        say("  the table in docs/fuzzing.md is written")
+    when = f"{datetime.date.today()}, {os.cpu_count()} CPUs, {commit()}"
+    report.update(ROOT / "docs" / "fuzzing.md", [outcome for _, outcome in done], when)
+    say("  docs/fuzzing.md is brought up to date")
     return 1 if any(run.code != 0 for run, _ in done) else 0
 
 
