@@ -97,20 +97,30 @@ void Exchange::use_route(RoutePtr route) {
 Awaitable<Exchange::After> Exchange::run(std::size_t head_size) {
   conn_.unlimited();
   // Steps 2 to 5: all that needs the head, before anything is awaited.
-  if (auto failure = prepare(head_size)) co_return co_await answer(std::move(*failure));
-  if (own_ != nullptr) {
-    OwnPages pages(*this);
-    OwnRequest request = std::move(*own_);
-    const After after = co_await pages.serve(std::move(request));
-    log();
-    co_return after;
+  failure_ = prepare(head_size);
+  if (failure_) co_return co_await answer();
+  if (own_ != nullptr) co_return co_await serve_own_page();
+  if (environment_) co_await check_environment();
+  if (failure_) co_return co_await answer();
+  // Steps 6 to 8, again while the pod turns out to have gone and nothing has been lost.
+  hold_until_ = began_ + app_->hold_timeout;
+  for (;;) {
+    if (route_ == nullptr && facts_.quiet) co_await find_quietly();
+    if (route_ == nullptr && !failure_) co_await hold();
+    if (failure_) co_return co_await answer();
+    if (route_ == nullptr) co_return co_await show_waiting_page();
+    const std::optional<After> after = co_await try_pod();
+    if (!after) continue;
+    if (*after != After::tunnel) log();
+    co_return *after;
   }
-  if (environment_) {
-    if (auto failure = co_await check_environment()) co_return co_await answer(std::move(*failure));
-  }
-  // Steps 6 to 8
-  const After after = co_await serve_from_pod();
-  if (after != After::tunnel) log();
+}
+
+Awaitable<Exchange::After> Exchange::serve_own_page() {
+  OwnPages pages(*this);
+  OwnRequest request = std::move(*own_);
+  const After after = co_await pages.serve(std::move(request));
+  log();
   co_return after;
 }
 
@@ -221,16 +231,18 @@ std::optional<Failure> Exchange::enter_environment(const Route& route, const Pri
   return std::nullopt;
 }
 
-Awaitable<std::optional<Failure>> Exchange::check_environment() {
+Awaitable<void> Exchange::check_environment() {
   auto session = co_await worker_.store->lookup(key_);
-  if (!session) co_return Failure{Side::store, Phase::lookup, 503, session.error().text, 2};
+  if (!session) {
+    failure_ = Failure{Side::store, Phase::lookup, 503, session.error().text, 2};
+    co_return;
+  }
   // The same answer for what does not exist and for what is not theirs: nobody learns which names are taken.
   const bool theirs = session->state != State::absent && session->user == user_;
   app_ = theirs ? settings_->find_app(session->app) : nullptr;
   if (app_ == nullptr)
-    co_return Failure{Side::client, Phase::lookup, 404, "there is no such environment, or it is not yours",
-                      0};
-  co_return std::nullopt;
+    failure_ =
+        Failure{Side::client, Phase::lookup, 404, "there is no such environment, or it is not yours", 0};
 }
 
 void Exchange::write_pod_head(const Route& route) {
@@ -257,47 +269,35 @@ void Exchange::write_pod_head(const Route& route) {
 }
 
 // A polling path is no sign of a user: it uses the pod that runs, but neither rescues nor starts one.
-Awaitable<std::optional<Failure>> Exchange::find_quietly() {
-  if (key_.empty()) co_return Failure{Side::alcove, Phase::lookup, 503, "the pod is not reachable now", 5};
+Awaitable<void> Exchange::find_quietly() {
+  if (key_.empty()) {
+    failure_ = Failure{Side::alcove, Phase::lookup, 503, "the pod is not reachable now", 5};
+    co_return;
+  }
   auto session = co_await worker_.store->lookup(key_);
-  if (!session) co_return Failure{Side::store, Phase::lookup, 503, session.error().text, 5};
-  if (session->state != State::ready)
-    co_return Failure{Side::alcove, Phase::lookup, 503, "no pod runs, and this path does not start one", 5};
-  source_ = "store";
-  use_route(worker_.routes.insert(session->key, session->generation, session->endpoint, session->pod_uid));
-  co_return std::nullopt;
+  if (!session) {
+    failure_ = Failure{Side::store, Phase::lookup, 503, session.error().text, 5};
+  } else if (session->state != State::ready) {
+    failure_ = Failure{Side::alcove, Phase::lookup, 503, "no pod runs, and this path does not start one", 5};
+  } else {
+    source_ = "store";
+    use_route(worker_.routes.insert(session->key, session->generation, session->endpoint, session->pod_uid));
+  }
 }
 
-// Step 6. Waits for the pod: until it is ready, its start has failed, the deadline, or the client leaves.
-Awaitable<Exchange::Held> Exchange::hold() {
-  WorkerMetrics& metrics = worker_.metrics;
-  const auto outcome = [&metrics](HoldOutcome o) { metrics.holds[static_cast<std::size_t>(o)].add(); };
+// Step 6. Waits for the pod: until it is ready (route_), its start has failed, the deadline, or the client
+// leaves (failure_); neither: it is time to show a browser the waiting page. Thousands wait here at once, so
+// what comes before and after the wait is not in this frame.
+Awaitable<void> Exchange::hold() {
+  if (!enter_hold()) co_return;
   const SteadyTime entered = SteadyClock::now();
-  const LimitSettings& limits = settings_->limits;
-  const auto verdict = worker_.shared.holds.enter(user_, limits.holds, limits.holds_per_user);
-  if (verdict != HoldBudget::Verdict::granted) {
-    outcome(HoldOutcome::refused);
-    const bool mine = verdict == HoldBudget::Verdict::too_many_for_user;
-    Failure full{
-        mine ? Limit::holds_per_user : Limit::holds,
-        Side::alcove,
-        Phase::hold,
-        503,
-        mine ? "too many of your requests are waiting for a pod" : "too many requests are waiting for pods",
-        2};
-    co_await answer(std::move(full));
-    co_return Held::answered;
-  }
-  metrics.holds_now.add();
-  conn_.in.release_if_empty();  // many wait, and for long
   const SteadyTime page_at = facts_.html ? began_ + app_->waiting_page_after : SteadyTime::max();
-  std::optional<Failure> failure;
-  bool show_page = false;
   {
-    AcquireRequest request{key_, app_->name, user_, policy_of(*app_), facts_.sleep == Sleep::none};
-    WaitingRooms::Seat seat(worker_.rooms, std::move(request));
+    WaitingRooms::Seat seat(worker_.rooms,
+                            {key_, app_->name, user_, policy_of(*app_), facts_.sleep == Sleep::none});
     conn_.set_seat(&seat);
     conn_.watch_client(true);
+    bool show_page = false;
     while (!seat.settled() && !conn_.gone()) {
       const SteadyTime now = SteadyClock::now();
       show_page = now >= page_at;
@@ -305,62 +305,92 @@ Awaitable<Exchange::Held> Exchange::hold() {
       co_await seat.wait(std::min(hold_until_, page_at));
     }
     conn_.set_seat(nullptr);
-    if (seat.route() != nullptr) {
-      use_route(seat.route());
-      ready_at_ = seat.ready_at();
-    } else if (seat.failure()) {
-      failure = seat.failure();
-    } else if (seat.not_woken()) {
-      failure = not_woken(facts_.sleep);
-      metrics.not_woken[static_cast<std::size_t>(facts_.sleep)].add();
-    } else if (conn_.gone()) {
-      failure = Failure{Side::client, Phase::hold, 0, "the client has left", 0};
-    } else if (!show_page && (!seat.store_problem().empty() || seat.session().state == State::absent)) {
-      // Absent is what nobody has been told otherwise: the store has said nothing at all.
-      const std::string& problem = seat.store_problem();
-      failure = Failure{Side::store, Phase::lookup, 503,
-                        "the store cannot be reached: " + (problem.empty() ? "no answer yet" : problem), 5};
-    } else if (!show_page) {
-      failure = Failure{Limit::hold_timeout,
-                        Side::runtime,
-                        Phase::hold,
-                        504,
-                        "the pod is still " + std::string(name_of(seat.session().state)) +
-                            "; it did not become ready in time",
-                        0};
-    }
+    take_outcome(seat, show_page);
   }
+  leave_hold(entered);
+}
+
+bool Exchange::enter_hold() {
+  const LimitSettings& limits = settings_->limits;
+  const auto verdict = worker_.shared.holds.enter(user_, limits.holds, limits.holds_per_user);
+  if (verdict == HoldBudget::Verdict::granted) {
+    worker_.metrics.holds_now.add();
+    conn_.in.release_if_empty();
+    return true;
+  }
+  worker_.metrics.holds[static_cast<std::size_t>(HoldOutcome::refused)].add();
+  const bool mine = verdict == HoldBudget::Verdict::too_many_for_user;
+  failure_ = Failure{
+      mine ? Limit::holds_per_user : Limit::holds,
+      Side::alcove,
+      Phase::hold,
+      503,
+      mine ? "too many of your requests are waiting for a pod" : "too many requests are waiting for pods",
+      2};
+  return false;
+}
+
+void Exchange::take_outcome(WaitingRooms::Seat& seat, bool show_page) {
+  if (seat.route() != nullptr) {
+    use_route(seat.route());
+    ready_at_ = seat.ready_at();
+  } else if (seat.failure()) {
+    failure_ = seat.failure();
+  } else if (seat.not_woken()) {
+    failure_ = not_woken(facts_.sleep);
+    worker_.metrics.not_woken[static_cast<std::size_t>(facts_.sleep)].add();
+  } else if (conn_.gone()) {
+    failure_ = Failure{Side::client, Phase::hold, 0, "the client has left", 0};
+  } else if (!show_page && (!seat.store_problem().empty() || seat.session().state == State::absent)) {
+    // Absent is what nobody has been told otherwise: the store has said nothing at all.
+    const std::string& problem = seat.store_problem();
+    failure_ = Failure{Side::store, Phase::lookup, 503,
+                       "the store cannot be reached: " + (problem.empty() ? "no answer yet" : problem), 5};
+  } else if (!show_page) {
+    failure_ = Failure{Limit::hold_timeout,
+                       Side::runtime,
+                       Phase::hold,
+                       504,
+                       "the pod is still " + std::string(name_of(seat.session().state)) +
+                           "; it did not become ready in time",
+                       0};
+  }
+}
+
+void Exchange::leave_hold(SteadyTime entered) {
+  WorkerMetrics& metrics = worker_.metrics;
+  const SteadyClock::duration held = SteadyClock::now() - entered;
   metrics.holds_now.sub();
   worker_.shared.holds.leave(user_);
-  metrics.hold_time.observe(SteadyClock::now() - entered);
-  hold_us_ = std::max<std::int64_t>(hold_us_, 0) + micros(SteadyClock::now() - entered);
+  metrics.hold_time.observe(held);
+  hold_us_ = std::max<std::int64_t>(hold_us_, 0) + micros(held);
+  HoldOutcome outcome = HoldOutcome::waiting_page;
   if (route_ != nullptr) {
-    outcome(HoldOutcome::served);
+    outcome = HoldOutcome::served;
     // An answer within a round trip was a lookup, not a wait.
     source_ = hold_us_ < 20'000 ? "store" : "hold";
     from_hold_ = true;
-    co_return Held::routed;
+  } else if (failure_) {
+    outcome = failure_->side == Side::client ? HoldOutcome::client_gone
+              : failure_->status == 504      ? HoldOutcome::expired
+              : failure_->status == 424      ? HoldOutcome::not_woken
+                                             : HoldOutcome::failed;
   }
-  if (!failure) {
-    outcome(HoldOutcome::waiting_page);
-    const std::string events = "/.alcove/wait?session=" + percent_encode(key_.text());
-    Page page = waiting_page(app_->name, user_, events);
-    source_ = "hold";
-    Reply waiting{202,
-                  "text/html; charset=utf-8",
-                  std::move(page.html),
-                  {{"Content-Security-Policy", std::move(page.csp)}},
-                  nullptr,
-                  false};
-    co_await reply(std::move(waiting));
-    co_return Held::answered;
-  }
-  outcome(failure->side == Side::client ? HoldOutcome::client_gone
-          : failure->status == 504      ? HoldOutcome::expired
-          : failure->status == 424      ? HoldOutcome::not_woken
-                                        : HoldOutcome::failed);
-  co_await answer(std::move(*failure));
-  co_return Held::answered;
+  metrics.holds[static_cast<std::size_t>(outcome)].add();
+}
+
+Awaitable<Exchange::After> Exchange::show_waiting_page() {
+  Page page = waiting_page(app_->name, user_, "/.alcove/wait?session=" + percent_encode(key_.text()));
+  source_ = "hold";
+  Reply waiting{202,
+                "text/html; charset=utf-8",
+                std::move(page.html),
+                {{"Content-Security-Policy", std::move(page.csp)}},
+                nullptr,
+                false};
+  const After after = co_await reply(std::move(waiting));
+  log();
+  co_return after;
 }
 
 // Step 7. A connection that is kept, or nullptr.
@@ -388,7 +418,8 @@ Awaitable<std::unique_ptr<PodConn>> Exchange::connect() {
 
 // Refused is not dead, and dead is soon known to the store: drop the route, wait a little, ask again. False:
 // it is time to give up.
-Awaitable<bool> Exchange::dial_again_later(Millis& pause) {
+Awaitable<bool> Exchange::dial_again_later() {
+  Millis& pause = setbacks().pause;
   if (key_.empty()) key_ = route_->key;
   worker_.resolver.suspect(*route_);
   use_route(nullptr);
@@ -399,83 +430,71 @@ Awaitable<bool> Exchange::dial_again_later(Millis& pause) {
   co_return true;
 }
 
-// Steps 6 to 8, again while the pod turns out to have gone and nothing has been lost.
-Awaitable<Exchange::After> Exchange::serve_from_pod() {
-  hold_until_ = began_ + app_->hold_timeout;
-  Millis pause{10};
-  // The pod that broke off before a byte of its answer: only its successor may be sent the request again.
-  std::string dead_uid;
-  std::optional<Failure> broken_off;
-  SteadyTime successor_until{};
-  for (;;) {
-    if (route_ == nullptr && facts_.quiet) {
-      if (auto failure = co_await find_quietly()) co_return co_await answer(std::move(*failure));
-    }
-    if (route_ == nullptr) {
-      const Held held = co_await hold();
-      if (held == Held::answered) co_return last_after_;
-    }
-    if (route_->pod_uid == dead_uid) {
-      const bool again = co_await dial_again_later(pause);
-      if (!again || SteadyClock::now() >= successor_until) co_return co_await answer(std::move(*broken_off));
-      continue;
-    }
-    std::unique_ptr<PodConn> pod = take_idle();
-    if (pod == nullptr) pod = co_await connect();
-    if (conn_.gone()) co_return co_await answer({Side::client, Phase::dial, 0, "the client has left", 0});
-    if (pod == nullptr) {
-      const bool again = co_await dial_again_later(pause);
-      if (!again)
-        co_return co_await answer({Side::pod, Phase::dial, 502, "the pod cannot be connected to", 0});
-      continue;
-    }
-    if (from_hold_) {
-      worker_.metrics.ready_to_first_byte.observe(SteadyClock::now() - ready_at_);
-      from_hold_ = false;
-    }
-    Relay::Outcome outcome;
-    {
-      Relay relay(*this, *pod);
-      outcome = co_await relay.run();
-    }
-    if (outcome.retry && (!reused_ || stale_connections_ < kMostStale)) {
-      worker_.metrics.retries.add();
-      if (reused_) {
-        ++stale_connections_;
-        // The pod may be gone by now, and its address another's: only a route that still stands is dialled.
-        if (!route_->current || !worker_.activity.lease_runs(SteadyClock::now())) {
-          if (key_.empty()) key_ = route_->key;
-          use_route(nullptr);
-        }
-        continue;
-      }
-      // Accepted and closed before a byte was sent: a pod that is not quite there yet, or no more.
-      pod.reset();
-      const bool again = co_await dial_again_later(pause);
-      if (again) continue;
-    }
-    // A pod that was killed takes connections for a moment longer. It never sees a request twice; the pod
-    // that comes after it may be sent one that changes nothing, once.
-    if (outcome.successor && dead_uid.empty()) {
-      worker_.metrics.retries.add();
-      dead_uid = route_->pod_uid;
-      broken_off = std::move(outcome.failure);
-      successor_until = SteadyClock::now() + kSuccessorWait;
-      pod.reset();
-      continue;
-    }
-    if (outcome.failure && !outcome.answered) co_return co_await answer(std::move(*outcome.failure));
-    if (outcome.failure) {
-      failure_ = std::move(outcome.failure);
-      co_return After::abort;
-    }
-    if (outcome.tunnel) {
-      tunnel_ = std::make_unique<Tunnel>(*this, std::move(pod));
-      co_return After::tunnel;
-    }
-    if (outcome.keep_pod) worker_.pods.put(*route_, std::move(pod), worker_.now() + app_->pod_idle);
-    co_return outcome.keep_client ? After::keep_alive : After::close;
+Exchange::Setbacks& Exchange::setbacks() {
+  if (setbacks_ == nullptr) setbacks_ = std::make_unique<Setbacks>();
+  return *setbacks_;
+}
+
+// Steps 7 and 8. Nothing: the pod turned out to have gone, and the request may be tried again.
+Awaitable<std::optional<Exchange::After>> Exchange::try_pod() {
+  if (setbacks_ != nullptr && setbacks_->broken_off && route_->pod_uid == setbacks_->dead_uid) {
+    const bool again = co_await dial_again_later();
+    if (again && SteadyClock::now() < setbacks_->successor_until) co_return std::nullopt;
+    co_return co_await answer(std::move(*setbacks_->broken_off));
   }
+  std::unique_ptr<PodConn> pod = take_idle();
+  if (pod == nullptr) pod = co_await connect();
+  if (conn_.gone()) co_return co_await answer({Side::client, Phase::dial, 0, "the client has left", 0});
+  if (pod == nullptr) {
+    const bool again = co_await dial_again_later();
+    if (again) co_return std::nullopt;
+    co_return co_await answer({Side::pod, Phase::dial, 502, "the pod cannot be connected to", 0});
+  }
+  if (from_hold_) {
+    worker_.metrics.ready_to_first_byte.observe(SteadyClock::now() - ready_at_);
+    from_hold_ = false;
+  }
+  Relay::Outcome outcome;
+  {
+    Relay relay(*this, *pod);
+    outcome = co_await relay.run();
+  }
+  if (outcome.retry && (!reused_ || stale_connections_ < kMostStale)) {
+    worker_.metrics.retries.add();
+    if (reused_) {
+      ++stale_connections_;
+      // The pod may be gone by now, and its address another's: only a route that still stands is dialled.
+      if (!route_->current || !worker_.activity.lease_runs(SteadyClock::now())) {
+        if (key_.empty()) key_ = route_->key;
+        use_route(nullptr);
+      }
+      co_return std::nullopt;
+    }
+    // Accepted and closed before a byte was sent: a pod that is not quite there yet, or no more.
+    pod.reset();
+    const bool again = co_await dial_again_later();
+    if (again) co_return std::nullopt;
+  }
+  // A pod that was killed takes connections for a moment longer. It never sees a request twice; the pod
+  // that comes after it may be sent one that changes nothing, once.
+  if (outcome.successor && !setbacks().broken_off) {
+    worker_.metrics.retries.add();
+    setbacks_->dead_uid = route_->pod_uid;
+    setbacks_->broken_off = std::move(outcome.failure);
+    setbacks_->successor_until = SteadyClock::now() + kSuccessorWait;
+    co_return std::nullopt;
+  }
+  if (outcome.failure && !outcome.answered) co_return co_await answer(std::move(*outcome.failure));
+  if (outcome.failure) {
+    failure_ = std::move(outcome.failure);
+    co_return After::abort;
+  }
+  if (outcome.tunnel) {
+    tunnel_ = std::make_unique<Tunnel>(*this, std::move(pod));
+    co_return After::tunnel;
+  }
+  if (outcome.keep_pod) worker_.pods.put(*route_, std::move(pod), worker_.now() + app_->pod_idle);
+  co_return outcome.keep_client ? After::keep_alive : After::close;
 }
 
 BodyReader::Piece Exchange::take_body() {
@@ -516,6 +535,10 @@ ReplyContext Exchange::reply_context() const {
 
 Awaitable<Exchange::After> Exchange::answer(Failure failure) {
   failure_ = std::move(failure);
+  return answer();
+}
+
+Awaitable<Exchange::After> Exchange::answer() {
   use_route(nullptr);
   if (failure_->status == 0) {
     last_after_ = After::abort;

@@ -62,20 +62,34 @@ class Exchange {
     Sleep sleep = Sleep::none;  // why it may not start a pod
     BodyFraming body;
   };
-  enum class Held : std::uint8_t { routed, answered };
+  // What has gone wrong on the way to a pod. Few requests have any.
+  struct Setbacks {
+    Millis pause{10};  // before it is dialled again
+    // The pod that broke off before a byte of its answer: only its successor may be sent the request again.
+    std::string dead_uid;
+    std::optional<Failure> broken_off;
+    SteadyTime successor_until{};
+  };
 
   std::optional<Failure> prepare(std::size_t head_size);  // steps 2 to 5, without suspending
   void remember(const RequestHead& head);
   std::optional<Failure> enter_environment(const Route& route, const Principal& principal);
   void write_pod_head(const Route& route);
-  Awaitable<std::optional<Failure>> check_environment();
-  Awaitable<std::optional<Failure>> find_quietly();
-  Awaitable<Held> hold();             // step 6
-  Awaitable<After> serve_from_pod();  // steps 6 to 8
-  Awaitable<bool> dial_again_later(Millis& pause);
+  Awaitable<After> serve_own_page();
+  Awaitable<void> check_environment();
+  Awaitable<void> find_quietly();
+  Awaitable<void> hold();  // step 6
+  bool enter_hold();
+  void take_outcome(WaitingRooms::Seat& seat, bool show_page);
+  void leave_hold(SteadyTime entered);
+  Awaitable<After> show_waiting_page();
+  Awaitable<std::optional<After>> try_pod();  // steps 7 and 8
+  Awaitable<bool> dial_again_later();
+  Setbacks& setbacks();
   std::unique_ptr<PodConn> take_idle();           // step 7
   Awaitable<std::unique_ptr<PodConn>> connect();  // step 7
   Awaitable<After> answer(Failure failure);
+  Awaitable<After> answer();  // failure_
   Awaitable<After> reply(Reply reply);
   bool can_keep_alive() const;
   // The request's body goes through these two, wherever it goes: a piece that was taken and not consumed must
@@ -106,6 +120,7 @@ class Exchange {
   bool upload_cut_ = false;  // the body was not passed on to its end
   RoutePtr route_;
   std::unique_ptr<Tunnel> tunnel_;
+  std::unique_ptr<Setbacks> setbacks_;
   bool in_flight_ = false;  // counted in the route
   bool from_hold_ = false;
   SteadyTime ready_at_{};
