@@ -18,6 +18,9 @@ inline WallTime wall_now() {
 inline std::int64_t to_unix_ms(WallTime t) {
   return t.time_since_epoch().count();
 }
+inline std::int64_t to_micros(SteadyClock::duration duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
 inline WallTime from_unix_ms(std::int64_t ms) {
   return WallTime{Millis{ms}};
 }

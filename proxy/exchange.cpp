@@ -2,9 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "proxy/head_rules.hpp"
 #include "proxy/own_pages.hpp"
-#include "proxy/pages.hpp"
 #include "proxy/relay.hpp"
 #include "proxy/tunnel.hpp"
 
@@ -14,61 +12,6 @@ namespace {
 // Reused connections that turn out to be dead. Dials are bounded by time instead.
 constexpr std::uint32_t kMostStale = 8;
 constexpr Millis kSuccessorWait{1'000};  // until the store has noticed that a pod died
-
-std::int64_t micros(SteadyClock::duration duration) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
-}
-
-// A person looks at this in a browser's window: only then a page instead of the app's answer makes sense.
-bool is_navigation(const RequestHead& head) {
-  if (head.verb != http::verb::get || head.websocket) return false;
-  const HeadField* accept = head.find(http::field::accept);
-  if (accept == nullptr || accept->value.find("text/html") == std::string_view::npos) return false;
-  const HeadField* mode = head.find("Sec-Fetch-Mode");
-  return mode == nullptr || mode->value == "navigate";
-}
-
-bool is_idempotent(http::verb verb) {
-  switch (verb) {
-    case http::verb::get:
-    case http::verb::head:
-    case http::verb::options:
-    case http::verb::trace:
-    case http::verb::put:
-    case http::verb::delete_:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool same_origin(const RequestHead& head) {
-  if (const HeadField* site = head.find("Sec-Fetch-Site"); site != nullptr)
-    return site->value == "same-origin" || site->value == "none";
-  const HeadField* origin = head.find(http::field::origin);
-  if (origin == nullptr) return true;
-  const auto scheme_end = origin->value.find("://");
-  return scheme_end != std::string_view::npos && iequals(origin->value.substr(scheme_end + 3), head.host);
-}
-
-// As a header value: what is not printable ASCII is percent-encoded, and '%' with it, so that it can be
-// undone.
-std::string header_value(std::string_view user) {
-  for (const char c : user)
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '%')
-      return percent_encode(user);
-  return std::string(user);
-}
-
-SessionPolicy policy_of(const AppSettings& app) {
-  return {app.idle_timeout, app.max_lifetime, app.drain_grace, app.stop_grace};
-}
-
-bool starts_with_any(std::string_view path, const std::vector<std::string>& prefixes) {
-  for (const std::string& prefix : prefixes)
-    if (path.substr(0, prefix.size()) == prefix) return true;
-  return false;
-}
 
 }  // namespace
 
@@ -133,266 +76,6 @@ Awaitable<void> Exchange::tunnel() {
   return tunnel_->run();
 }
 
-std::optional<Failure> Exchange::prepare(std::size_t head_size) {
-  RequestHead& head = worker_.request_head;
-  const std::string_view bytes = conn_.in.view().substr(0, head_size);
-  const HeadLimits limits{settings_->limits.head_bytes, settings_->limits.head_fields};
-  if (auto failure = parse_request_head(bytes, limits, head)) {
-    facts_.body.kind = BodyKind::until_close;  // nobody knows where this request ends
-    upload_ = BodyReader(facts_.body);
-    return failure;
-  }
-  remember(head);
-  facts_.http11 = head.http11;
-  facts_.keep_alive = head.keep_alive;
-  facts_.head_only = head.verb == http::verb::head;
-  facts_.html = is_navigation(head);
-  facts_.idempotent = is_idempotent(head.verb);
-  facts_.websocket = head.websocket;
-  facts_.expects_continue = head.expects_continue;
-  facts_.body = head.body;
-  upload_ = BodyReader(head.body);
-
-  const Route route = worker_.router->route(head.host, head.path);
-  const Identity::Answer who = worker_.identity->identify(head, conn_.peer);
-  std::optional<Failure> failure;
-  if (route.kind == Route::Kind::nothing) {
-    failure = Failure{Side::client, Phase::head, 404, route.why, 0};
-  } else if (route.kind == Route::Kind::malformed) {
-    failure = Failure{Side::client, Phase::head, 400, route.why, 0};
-    upload_cut_ = true;  // who sends such a head means something else by it: the connection ends
-  } else if (who.verdict == Identity::Verdict::refused) {
-    failure = Failure{Side::client, Phase::head, 400, who.why, 0};
-  } else if (route.kind == Route::Kind::own) {
-    own_ = std::make_unique<OwnRequest>();
-    const auto question = head.path.find('?');
-    own_->path = head.path.substr(0, question);
-    if (question != std::string_view::npos) own_->query = head.path.substr(question + 1);
-    own_->post = head.verb == http::verb::post;
-    own_->get = head.verb == http::verb::get || head.verb == http::verb::head;
-    own_->same_origin = same_origin(head);
-    if (who.principal != nullptr)
-      own_->user = who.principal->user, own_->session_name = who.principal->session_name;
-    if (route.app != nullptr) own_->app = route.app->name;
-  } else if (who.verdict == Identity::Verdict::nobody) {
-    failure = Failure{Side::client, Phase::head, 401,
-                      "nobody is signed in; sign in, or come through the trusted proxy", 0};
-  } else {
-    user_ = who.principal->user;
-    if (route.kind == Route::Kind::environment) {
-      failure = enter_environment(route, *who.principal);
-    } else {
-      app_ = route.app;
-      worker_.key_text.assign(app_->name).append(1, '/').append(who.principal->session_name);
-      if (CachedRoute* known = worker_.resolver.known(worker_.key_text, began_)) {
-        source_ = "cache";
-        facts_.quiet = starts_with_any(facts_.path, app_->quiet_paths);
-        use_route(known);
-      } else {
-        key_ = SessionKey(app_->name, who.principal->session_name);
-      }
-    }
-    if (!failure && app_ != nullptr) {
-      facts_.quiet = starts_with_any(facts_.path, app_->quiet_paths);
-      if (app_->body_limit > 0 && head.body.kind == BodyKind::length && head.body.length > app_->body_limit)
-        failure = Failure{Limit::body_limit,
-                          Side::client,
-                          Phase::head,
-                          413,
-                          "the request body has " + std::to_string(head.body.length) + " bytes; at most " +
-                              std::to_string(app_->body_limit) + " are taken",
-                          0};
-    }
-    if (!failure && route_ == nullptr) {
-      static const WakeSettings kUsual;  // an environment's app is known only after the lookup
-      facts_.sleep = why_not_wake(head, app_ != nullptr ? app_->wake : kUsual);
-    }
-    if (!failure) write_pod_head(route);
-  }
-  conn_.in.consume(head_size);
-  return failure;
-}
-
-// The head's own bytes are gone once something has been awaited.
-void Exchange::remember(const RequestHead& head) {
-  told_->append(head.method).append(head.host).append(head.path);
-  const std::string_view all = *told_;
-  facts_.method = all.substr(0, head.method.size());
-  facts_.host = all.substr(head.method.size(), head.host.size());
-  facts_.path = all.substr(head.method.size() + head.host.size());
-}
-
-// name--scope.DOMAIN: where scope is an app and the name is one's own it is the ordinary session; else the
-// record says whose it is, which only the store knows.
-std::optional<Failure> Exchange::enter_environment(const Route& route, const Principal& principal) {
-  app_ = settings_->find_app(route.scope);
-  key_ = SessionKey(route.scope, route.name);
-  environment_ = app_ == nullptr || route.name != principal.session_name;
-  return std::nullopt;
-}
-
-Awaitable<void> Exchange::check_environment() {
-  auto session = co_await worker_.store->lookup(key_);
-  if (!session) {
-    failure_ = Failure{Side::store, Phase::lookup, 503, session.error().text, 2};
-    co_return;
-  }
-  // The same answer for what does not exist and for what is not theirs: nobody learns which names are taken.
-  const bool theirs = session->state != State::absent && session->user == user_;
-  app_ = theirs ? settings_->find_app(session->app) : nullptr;
-  if (app_ == nullptr)
-    failure_ =
-        Failure{Side::client, Phase::lookup, 404, "there is no such environment, or it is not yours", 0};
-}
-
-void Exchange::write_pod_head(const Route& route) {
-  const RequestHead& head = worker_.request_head;
-  // An environment's app is known only after the lookup; what its head needs of the app are defaults.
-  static const AppSettings kUnknownApp{};
-  const AppSettings& app = app_ != nullptr ? *app_ : kUnknownApp;
-  const std::string user = header_value(user_);
-  RequestRules rules;
-  rules.peer_trusted = contains(settings_->trusted_proxies, conn_.peer);
-  rules.peer_address = conn_.peer_text;
-  rules.tls = conn_.stream.is_tls();
-  rules.port = conn_.local_port;
-  rules.request_id = {id_.data(), id_.size()};
-  rules.host = app.host_header;
-  rules.identity_header = app.identity_header;
-  rules.user = user;
-  rules.jwt_header = app.identity_jwt.header;
-  rules.jwt = worker_.identity->pod_jwt(app, user_, key_.empty() ? worker_.key_text : key_.text());
-  rules.private_cookie = worker_.identity->private_cookie();
-  rules.private_headers = &worker_.identity->private_headers();
-  rules.strip = route.strip;
-  write_request_head(head, rules, *pod_head_);
-}
-
-// A polling path is no sign of a user: it uses the pod that runs, but neither rescues nor starts one.
-Awaitable<void> Exchange::find_quietly() {
-  if (key_.empty()) {
-    failure_ = Failure{Side::alcove, Phase::lookup, 503, "the pod is not reachable now", 5};
-    co_return;
-  }
-  auto session = co_await worker_.store->lookup(key_);
-  if (!session) {
-    failure_ = Failure{Side::store, Phase::lookup, 503, session.error().text, 5};
-  } else if (session->state != State::ready) {
-    failure_ = Failure{Side::alcove, Phase::lookup, 503, "no pod runs, and this path does not start one", 5};
-  } else {
-    source_ = "store";
-    use_route(worker_.routes.insert(session->key, session->generation, session->endpoint, session->pod_uid));
-  }
-}
-
-// Step 6. Waits for the pod: until it is ready (route_), its start has failed, the deadline, or the client
-// leaves (failure_); neither: it is time to show a browser the waiting page. Thousands wait here at once, so
-// what comes before and after the wait is not in this frame.
-Awaitable<void> Exchange::hold() {
-  if (!enter_hold()) co_return;
-  const SteadyTime entered = SteadyClock::now();
-  const SteadyTime page_at = facts_.html ? began_ + app_->waiting_page_after : SteadyTime::max();
-  {
-    WaitingRooms::Seat seat(worker_.rooms,
-                            {key_, app_->name, user_, policy_of(*app_), facts_.sleep == Sleep::none});
-    conn_.set_seat(&seat);
-    conn_.watch_client(true);
-    bool show_page = false;
-    while (!seat.settled() && !conn_.gone()) {
-      const SteadyTime now = SteadyClock::now();
-      show_page = now >= page_at;
-      if (show_page || now >= hold_until_) break;
-      co_await seat.wait(std::min(hold_until_, page_at));
-    }
-    conn_.set_seat(nullptr);
-    take_outcome(seat, show_page);
-  }
-  leave_hold(entered);
-}
-
-bool Exchange::enter_hold() {
-  const LimitSettings& limits = settings_->limits;
-  const auto verdict = worker_.shared.holds.enter(user_, limits.holds, limits.holds_per_user);
-  if (verdict == HoldBudget::Verdict::granted) {
-    worker_.metrics.holds_now.add();
-    conn_.in.release_if_empty();
-    return true;
-  }
-  worker_.metrics.holds[static_cast<std::size_t>(HoldOutcome::refused)].add();
-  const bool mine = verdict == HoldBudget::Verdict::too_many_for_user;
-  failure_ = Failure{
-      mine ? Limit::holds_per_user : Limit::holds,
-      Side::alcove,
-      Phase::hold,
-      503,
-      mine ? "too many of your requests are waiting for a pod" : "too many requests are waiting for pods",
-      2};
-  return false;
-}
-
-void Exchange::take_outcome(WaitingRooms::Seat& seat, bool show_page) {
-  if (seat.route() != nullptr) {
-    use_route(seat.route());
-    ready_at_ = seat.ready_at();
-  } else if (seat.failure()) {
-    failure_ = seat.failure();
-  } else if (seat.not_woken()) {
-    failure_ = not_woken(facts_.sleep);
-    worker_.metrics.not_woken[static_cast<std::size_t>(facts_.sleep)].add();
-  } else if (conn_.gone()) {
-    failure_ = Failure{Side::client, Phase::hold, 0, "the client has left", 0};
-  } else if (!show_page && (!seat.store_problem().empty() || seat.session().state == State::absent)) {
-    // Absent is what nobody has been told otherwise: the store has said nothing at all.
-    const std::string& problem = seat.store_problem();
-    failure_ = Failure{Side::store, Phase::lookup, 503,
-                       "the store cannot be reached: " + (problem.empty() ? "no answer yet" : problem), 5};
-  } else if (!show_page) {
-    failure_ = Failure{Limit::hold_timeout,
-                       Side::runtime,
-                       Phase::hold,
-                       504,
-                       "the pod is still " + std::string(name_of(seat.session().state)) +
-                           "; it did not become ready in time",
-                       0};
-  }
-}
-
-void Exchange::leave_hold(SteadyTime entered) {
-  WorkerMetrics& metrics = worker_.metrics;
-  const SteadyClock::duration held = SteadyClock::now() - entered;
-  metrics.holds_now.sub();
-  worker_.shared.holds.leave(user_);
-  metrics.hold_time.observe(held);
-  hold_us_ = std::max<std::int64_t>(hold_us_, 0) + micros(held);
-  HoldOutcome outcome = HoldOutcome::waiting_page;
-  if (route_ != nullptr) {
-    outcome = HoldOutcome::served;
-    // An answer within a round trip was a lookup, not a wait.
-    source_ = hold_us_ < 20'000 ? "store" : "hold";
-    from_hold_ = true;
-  } else if (failure_) {
-    outcome = failure_->side == Side::client ? HoldOutcome::client_gone
-              : failure_->status == 504      ? HoldOutcome::expired
-              : failure_->status == 424      ? HoldOutcome::not_woken
-                                             : HoldOutcome::failed;
-  }
-  metrics.holds[static_cast<std::size_t>(outcome)].add();
-}
-
-Awaitable<Exchange::After> Exchange::show_waiting_page() {
-  Page page = waiting_page(app_->name, user_, "/.alcove/wait?session=" + percent_encode(key_.text()));
-  source_ = "hold";
-  Reply waiting{202,
-                "text/html; charset=utf-8",
-                std::move(page.html),
-                {{"Content-Security-Policy", std::move(page.csp)}},
-                nullptr,
-                false};
-  const After after = co_await reply(std::move(waiting));
-  log();
-  co_return after;
-}
-
 // Step 7. A connection that is kept, or nullptr.
 std::unique_ptr<PodConn> Exchange::take_idle() {
   ++tries_;
@@ -411,7 +94,7 @@ Awaitable<std::unique_ptr<PodConn>> Exchange::connect() {
   conn_.watch_client(true);
   const error_code ec = co_await worker_.pods.connect(*pod, route_->endpoint);
   conn_.set_pod(nullptr);
-  dial_us_ = micros(SteadyClock::now() - began);
+  dial_us_ = to_micros(SteadyClock::now() - began);
   if (ec) pod.reset();
   co_return pod;
 }
@@ -609,7 +292,7 @@ void Exchange::log() {
   line.hold_us = hold_us_;
   line.dial_us = dial_us_;
   line.first_us = first_us_;
-  line.total_us = micros(total);
+  line.total_us = to_micros(total);
   worker_.access_log.write(line);
 }
 

@@ -1,8 +1,9 @@
 // Exchange: one request and its response. This is the story of a request: run() is read from top to bottom,
-// and every step is a call to the file that knows how. Step 3 of the way of a request. Called by client_conn.
-// Thread: the worker's. A local of its connection's coroutine; owns the pod connection while it uses it.
-// Fails by answering: every failure is turned into a response by `answer`, or, once the response head has
-// been sent, into the end of the connection. The first failure wins and is what the access log shows.
+// and every step is a call to the file that knows how. Step 3 of the way of a request; exchange_prepare.cpp
+// has steps 2 to 5, exchange_hold.cpp step 6. Called by client_conn. Thread: the worker's. A local of its
+// connection's coroutine; owns the pod connection while it uses it. Fails by answering: every failure is
+// turned into a response by `answer`, or, once the response head has been sent, into the end of the
+// connection. The first failure wins and is what the access log shows.
 #pragma once
 
 #include "base/failure.hpp"

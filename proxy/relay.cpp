@@ -306,9 +306,7 @@ Awaitable<std::optional<Relay::Outcome>> Relay::response_head() {
         outcome_.successor = may_go_to_successor();
         co_return outcome_;
       }
-      if (ex.first_us_ < 0)
-        ex.first_us_ =
-            std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - ex.began_).count();
+      if (ex.first_us_ < 0) ex.first_us_ = to_micros(SteadyClock::now() - ex.began_);
       continue;
     }
 
