@@ -4,9 +4,6 @@
 #include "proxy/pod_pool.hpp"
 #include "proxy/respond.hpp"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <random>
 
 namespace alcove::proxy {
@@ -37,12 +34,14 @@ ClientConn::ClientConn(Worker& w, Fd socket, asio::ip::address address, std::uin
       peer(address),
       peer_text(address.to_string()),
       local_port(port) {
-  worker.connections.push_back(*this);
+  worker.connections.enter(*this);
+  stream.socket().set_end_listener(this);
   worker.metrics.connections.add();
   worker.metrics.connections_now.add();
 }
 
 ClientConn::~ClientConn() {
+  worker.connections.leave(*this);
   worker.metrics.connections_now.sub();
 }
 
@@ -56,54 +55,68 @@ void ClientConn::cancel() {
   if (seat_ != nullptr) seat_->interrupt();
 }
 
-// FIN or RST has arrived, even behind bytes that nobody has read yet.
-bool ClientConn::client_has_left() {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(stream.socket().fd(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
-  return info.tcpi_state != TCP_ESTABLISHED;
+void ClientConn::begin_upload_wait() {
+  upload_rate_.waiting = true;
+  upload_rate_.since = worker.now();
+  worker.connections.by(*this, upload_rate_.since + kRateWindow - upload_rate_.waited);
 }
 
-void ClientConn::on_tick(SteadyTime now, Millis since) {
-  if (upload_rate.waiting) {
-    upload_rate.waited += since;
-    if (upload_rate.waited >= kRateWindow) {
-      const std::uint64_t least =
-          std::uint64_t{worker.settings->limits.body_rate} * (kRateWindow.count() / 1000);
-      too_slow_ = upload_rate.bytes < least;
-      upload_rate.bytes = 0;
-      upload_rate.waited = Millis{0};
-    }
-  }
+void ClientConn::end_upload_wait(std::size_t received) {
+  if (upload_rate_.waiting)
+    upload_rate_.waited += std::chrono::duration_cast<Millis>(worker.now() - upload_rate_.since);
+  upload_rate_.waiting = false;
+  upload_rate_.bytes += received;
+}
+
+void ClientConn::check_upload_rate(SteadyTime now) {
+  if (!upload_rate_.waiting || upload_rate_.waited + (now - upload_rate_.since) < kRateWindow) return;
+  const std::uint64_t least = std::uint64_t{worker.settings->limits.body_rate} * (kRateWindow.count() / 1000);
+  too_slow_ = upload_rate_.bytes < least;
+  upload_rate_ = {true, 0, Millis{0}, now};
+}
+
+SteadyTime ClientConn::on_tick(SteadyTime now) {
+  check_upload_rate(now);
   if (now >= deadline_) expired_ = true;
-  if (between_requests_ && worker.draining() &&
-      now - idle_since_ >= (requests > 0 ? kIdleAfterAnswer : kIdleAfterConnect))
+  const bool to_be_closed = between_requests_ && worker.draining();
+  if (to_be_closed && now - idle_since_ >= (requests > 0 ? kIdleAfterAnswer : kIdleAfterConnect))
     expired_ = true;
-  if (watch_client_ && !gone_) gone_ = client_has_left();
+  if (watch_client_ && !gone_) gone_ = stream.socket().await_end();
   if (tunnel_ && !leaving_ && now >= leave_at_) {
     leaving_ = true;
     cancel_pod();  // wakes the direction that writes the close frame
   }
-  if (expired_ || gone_ || too_slow_) cancel();
+  const bool over = expired_ || gone_ || too_slow_;
+  if (over) cancel();
+  if (over || to_be_closed) return TickList::kNextTick;
+  SteadyTime next = deadline_;
+  if (upload_rate_.waiting) next = std::min(next, upload_rate_.since + kRateWindow - upload_rate_.waited);
+  if (tunnel_ && !leaving_) next = std::min(next, leave_at_);
+  return next;
 }
 
 void ClientConn::on_drain() {
   if (tunnel_) leave_at_ = worker.tunnel_end();
+  look_at_next_tick();
 }
 
 void ClientConn::set_tunnel(bool on) {
   tunnel_ = on;
-  if (on && worker.draining()) leave_at_ = worker.tunnel_end();
+  if (!on || !worker.draining()) return;
+  leave_at_ = worker.tunnel_end();
+  look_at_next_tick();
 }
 
 void ClientConn::set_between_requests(bool on) {
   if (on && !between_requests_) idle_since_ = worker.now();
   between_requests_ = on;
+  if (on && worker.draining()) look_at_next_tick();
 }
 
 void ClientConn::end() {
   gone_ = true;
   cancel();
+  look_at_next_tick();
 }
 
 Awaitable<bool> ClientConn::send(std::string_view data) {

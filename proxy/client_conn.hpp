@@ -3,9 +3,10 @@
 // listener; lives in its own coroutine. Thread: the worker's. Owns the socket and the read buffer (borrowed
 // from the pool only while bytes are expected).
 //
-// Deadlines cost nothing on the hot path: a moving time point that the worker's tick looks at. When it has
-// passed, the tick cancels what is waited for, again at every tick until the coroutine has moved on, so no
-// wake-up can be missed.
+// Deadlines cost next to nothing on the hot path: a moving time point that the worker's tick looks at. When
+// it has passed, the tick cancels what is waited for, again at every tick until the coroutine has moved on,
+// so no wake-up can be missed. That the client has left (rule 23) is told by the poller and acted upon by the
+// next tick: who ends the connection right behind a request is still answered if the pod is quick.
 #pragma once
 
 #include "base/event.hpp"
@@ -22,7 +23,7 @@ namespace alcove::proxy {
 
 class PodConn;
 
-class ClientConn : public ConnHook {
+class ClientConn final : public Ticked, private EndListener {
  public:
   // Runs a connection to its end. `tls`: the listener's context, or nullptr.
   static Awaitable<void> serve(Worker& worker, Fd socket, std::shared_ptr<asio::ssl::context> tls,
@@ -41,21 +42,25 @@ class ClientConn : public ConnHook {
   std::uint32_t requests = 0;
 
   // From now on, what is awaited must be over within `after`.
-  void limit(Millis after) {
-    deadline_ = worker.now() + after;
-    expired_ = false;
-  }
+  void limit(Millis after) { limit_at(worker.now() + after); }
   void limit_at(SteadyTime deadline) {
     deadline_ = deadline;
     expired_ = false;
+    worker.connections.by(*this, deadline);
   }
   void unlimited() {
     deadline_ = SteadyTime::max();
     expired_ = false;
   }
   bool expired() const { return expired_; }
-  // While set, the tick looks whether the client has left (rule 23).
-  void watch_client(bool on) { watch_client_ = on; }
+  // While set, what is awaited ends soon after the client has left (rule 23).
+  void watch_client(bool on) {
+    watch_client_ = on;
+    if (on)
+      look_at_next_tick();
+    else
+      stream.socket().await_end_no_more();
+  }
   bool gone() const { return gone_; }
   void set_pod(PodConn* pod) { pod_ = pod; }
   void set_seat(WaitingRooms::Seat* seat) { seat_ = seat; }
@@ -66,16 +71,14 @@ class ClientConn : public ConnHook {
   // Ends whatever is being awaited on either side.
   void cancel();
   void cancel_pod();
-  // Least rate of a request body (rule 21): upload counts what arrives while it waits for the client.
-  struct UploadRate {
-    bool waiting = false;     // for the client, not for the pod
-    std::uint64_t bytes = 0;  // in this window
-    Millis waited{0};
-  } upload_rate;
+  // Least rate of a request body (rule 21): only the time counts that is spent waiting for the client.
+  void begin_upload() { upload_rate_ = {}; }
+  void begin_upload_wait();
+  void end_upload_wait(std::size_t received);
   bool too_slow() const { return too_slow_; }
   void clear_too_slow() { too_slow_ = false; }
 
-  void on_tick(SteadyTime now, Millis since);
+  SteadyTime on_tick(SteadyTime now) override;
   // A tunnel ends at a moment of its own; an exchange goes on and its answer says that it is the last; an
   // idle connection is closed once no request can be on its way any more (on_tick).
   void on_drain();
@@ -94,7 +97,16 @@ class ClientConn : public ConnHook {
   Awaitable<void> refuse_head(bool oversized);
   std::size_t most_head_bytes() const;
   Awaitable<void> linger();
-  bool client_has_left();
+  void on_end() override { look_at_next_tick(); }
+  void look_at_next_tick() { worker.connections.by(*this, TickList::kNextTick); }
+  void check_upload_rate(SteadyTime now);
+
+  struct UploadRate {
+    bool waiting = false;
+    std::uint64_t bytes = 0;  // in this window
+    Millis waited{0};         // in this window, before `since`
+    SteadyTime since{};       // of this wait
+  };
 
   SteadyTime deadline_ = SteadyTime::max();
   PodConn* pod_ = nullptr;
@@ -108,6 +120,7 @@ class ClientConn : public ConnHook {
   bool tunnel_ = false;
   bool leaving_ = false;
   SteadyTime leave_at_ = SteadyTime::max();
+  UploadRate upload_rate_;
   SteadyTime idle_since_{};
 };
 

@@ -1,5 +1,8 @@
 #include "proxy/pod_pool.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace alcove::proxy {
 
 std::unique_ptr<PodConn> PodPool::take(CachedRoute& route, bool surely) {
@@ -26,13 +29,31 @@ void PodPool::put(CachedRoute& route, std::unique_ptr<PodConn> pod, SteadyTime i
   pod->in.release_if_empty();
   pod->idle_until = idle_until;
   route.idle.push_back(std::move(pod));
+  if (std::exchange(route.pooled, true)) return;
+  pooled_.push_back({idle_until, &route});
 }
 
-void PodPool::sweep(CachedRoute& route, SteadyTime now) {
-  // The oldest are in front.
-  auto it = route.idle.begin();
-  while (it != route.idle.end() && (*it)->idle_until <= now) ++it;
-  route.idle.erase(route.idle.begin(), it);
+void PodPool::sweep(SteadyTime now) {
+  for (std::size_t i = 0; i < pooled_.size();) {
+    Pooled& pooled = pooled_[i];
+    if (pooled.look_at > now) {
+      ++i;
+      continue;
+    }
+    // The oldest are in front.
+    auto& idle = pooled.route->idle;
+    const auto good =
+        std::find_if(idle.begin(), idle.end(), [now](const auto& pod) { return pod->idle_until > now; });
+    idle.erase(idle.begin(), good);
+    if (!idle.empty()) {
+      pooled.look_at = idle.front()->idle_until;
+      ++i;
+      continue;
+    }
+    pooled.route->pooled = false;
+    std::swap(pooled, pooled_.back());
+    pooled_.pop_back();
+  }
 }
 
 }  // namespace alcove::proxy

@@ -37,15 +37,21 @@ class PodPool {
   Awaitable<error_code> connect(PodConn& pod, Endpoint endpoint);
   // For the next exchange, if the route still stands; else it is closed.
   void put(CachedRoute& route, std::unique_ptr<PodConn> pod, SteadyTime idle_until);
-  // Closes what has been idle too long.
-  static void sweep(CachedRoute& route, SteadyTime now);
+  // Closes what has been idle too long. Looks only at routes whose oldest idle connection may be due.
+  void sweep(SteadyTime now);
 
  private:
   static constexpr std::size_t kMostIdle = 256;  // per route
 
+  struct Pooled {
+    SteadyTime look_at;
+    RoutePtr route;
+  };
+
   Poller& poller_;
   BufferPool& buffers_;
   WorkerMetrics& metrics_;
+  std::vector<Pooled> pooled_;  // every route that has idle connections, and some that had
 };
 
 }  // namespace alcove::proxy

@@ -56,6 +56,18 @@ bool PolledSocket::available() const {
   return ::recv(fd_.get(), &byte, 1, MSG_PEEK) > 0;
 }
 
+bool PolledSocket::await_end() {
+  if (ended_ || end_awaited_) return ended_;
+  end_awaited_ = true;
+  poller_.began_to_wait();
+  if (const error_code ec = ensure_watched(false)) give_up(ec);
+  return false;
+}
+
+void PolledSocket::await_end_no_more() {
+  if (std::exchange(end_awaited_, false)) poller_.ceased_to_wait();
+}
+
 std::size_t PolledSocket::try_write(const Gather& parts, error_code& ec) {
   if (!writable_) {
     ec = asio::error::would_block;
@@ -139,6 +151,7 @@ void PolledSocket::shutdown_send() {
 void PolledSocket::close() {
   if (!fd_) return;
   cancel();
+  await_end_no_more();
   if (watched_ != 0) poller_.forget(*this);
   watched_ = 0;
   fd_.reset();

@@ -16,6 +16,15 @@
 
 namespace alcove::proxy {
 
+class EndListener {
+ public:
+  // The other side has ended, by FIN or RST, even behind bytes that nobody has read yet.
+  virtual void on_end() = 0;
+
+ protected:
+  ~EndListener() = default;
+};
+
 class PolledSocket {
  public:
   explicit PolledSocket(Poller& poller) : poller_(poller) {}
@@ -40,6 +49,11 @@ class PolledSocket {
   // `surely`: as of now.
   bool is_quiet(bool surely);
   bool available() const;  // bytes, not only an end, are there
+  // Has the other side ended? False also as long as that is not known: the listener is told when it is, until
+  // the end is not awaited any more.
+  bool await_end();
+  void await_end_no_more();
+  void set_end_listener(EndListener* listener) { end_listener_ = listener; }  // lives as long as this
 
   // Opens a socket with TCP_NODELAY and connects it. operation_aborted: cancelled meanwhile.
   Awaitable<error_code> connect(Endpoint endpoint);
@@ -59,10 +73,12 @@ class PolledSocket {
   Fd fd_;
   ReadinessAwaiter* readers_ = nullptr;
   ReadinessAwaiter* writers_ = nullptr;
+  EndListener* end_listener_ = nullptr;
   std::uint32_t watched_ = 0;  // the events that the poller watches for
   // Both until a try has shown otherwise: often there is something before anybody has waited.
   bool readable_ = true;
   bool writable_ = true;
+  bool end_awaited_ = false;
   bool ended_ = false;  // the end is in the queue: a short read does not mean that it is empty
 };
 

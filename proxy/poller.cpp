@@ -52,6 +52,11 @@ void Poller::began_to_wait() {
   if (!armed_ && !in_turn_) arm();
 }
 
+void Poller::ceased_to_wait() {
+  error_code ignored;
+  if (--waiting_ == 0 && armed_) epoll_.cancel(ignored);
+}
+
 // Only while somebody waits, so that the io_context can run out of work.
 void Poller::arm() {
   armed_ = true;
@@ -89,7 +94,13 @@ void Poller::turn() {
 
 void Poller::dispatch(PolledSocket& socket, std::uint32_t events) {
   constexpr std::uint32_t kEnded = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-  if ((events & kEnded) != 0) socket.ended_ = true;
+  if ((events & kEnded) != 0) {
+    socket.ended_ = true;
+    if (std::exchange(socket.end_awaited_, false)) {
+      --waiting_;
+      socket.end_listener_->on_end();
+    }
+  }
   if ((events & (EPOLLIN | kEnded)) != 0) {
     socket.readable_ = true;
     append(std::exchange(socket.readers_, nullptr));

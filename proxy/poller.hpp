@@ -73,6 +73,7 @@ class Poller {
   error_code watch(PolledSocket& socket, std::uint32_t events, bool anew);
   void forget(PolledSocket& socket);  // it ends: what this batch still has for it is void
   void began_to_wait();
+  void ceased_to_wait();
   void resume_later(ReadinessAwaiter* first);
 
   void arm();

@@ -140,11 +140,10 @@ Awaitable<std::optional<Failure>> Relay::upload_pieces() {
   ChunkSizeText size_text;
   while (!ex.upload_.done()) {
     if (conn_.in.empty()) {
-      conn_.upload_rate.waiting = !ex.facts_.expects_continue || ex.bytes_in_ > 0;
+      if (!ex.facts_.expects_continue || ex.bytes_in_ > 0) conn_.begin_upload_wait();
       error_code ec;
       const std::size_t n = co_await conn_.receive(ec);
-      conn_.upload_rate.waiting = false;
-      conn_.upload_rate.bytes += n;
+      conn_.end_upload_wait(n);
       if (upload_stop_) co_return std::nullopt;
       if (n == 0) {
         if (conn_.too_slow())
@@ -429,9 +428,8 @@ Awaitable<std::optional<Failure>> Relay::response_body() {
 }
 
 Awaitable<Relay::Outcome> Relay::run() {
-  // Only what takes longer than a tick is watched, and then it costs one system call a tick.
   conn_.watch_client(true);
-  conn_.upload_rate = {};
+  conn_.begin_upload();
   if (auto over = co_await send_head()) co_return std::move(*over);
   if (!exchange_.upload_.done() && !pod_refuses_body_) {
     upload_ended_.emplace(exchange_.worker_.io.get_executor());

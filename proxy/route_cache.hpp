@@ -42,6 +42,7 @@ struct CachedRoute : boost::intrusive_ref_counter<CachedRoute, boost::thread_uns
   ActivityKind kind = ActivityKind::none;
   bool marked = false;                         // is in Activity's list
   bool current = true;                         // is in the cache
+  bool pooled = false;                         // is in PodPool's list
   bool used = true;                            // since the hand of the clock came by
   std::vector<std::unique_ptr<PodConn>> idle;  // last in, first out
 };
@@ -61,12 +62,6 @@ class RouteCache {
   RoutePtr drop(const SessionKey& key, Generation up_to);
   void clear();
   std::size_t size() const { return routes_.size(); }
-
-  // Calls visit(CachedRoute&) for each.
-  template <class Visit>
-  void for_each(Visit visit) {
-    for (auto& entry : routes_) visit(*entry.second);
-  }
 
  private:
   void make_room();

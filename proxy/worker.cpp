@@ -96,19 +96,14 @@ Awaitable<void> Worker::beating() {
 }
 
 Awaitable<void> Worker::ticking() {
-  SteadyTime before = now_;
   // After the end has come, until the last connection has seen it.
   while (!finished_ || open_ > 0) {
     tick_.expires_after(kTick);
     co_await tick_.async_wait(kTuple);
     now_ = SteadyClock::now();
-    const auto since = std::chrono::duration_cast<Millis>(now_ - before);
-    before = now_;
-    for (ClientConn& conn : connections) {
-      conn.on_tick(now_, since);
-      if (finished_) conn.end();
-    }
-    routes.for_each([this](CachedRoute& route) { PodPool::sweep(route, now_); });
+    if (finished_) end_connections();
+    connections.tick(now_);
+    pods.sweep(now_);
     access_log.flush();
     ready_.store(!draining_ && store->connected() && activity.lease_runs(now_), std::memory_order_relaxed);
     if (draining_ && now_ >= stop_accepting_at_)
@@ -153,7 +148,7 @@ void Worker::begin_drain(Millis accepting_for) {
   ready_.store(false, std::memory_order_relaxed);
   stop_accepting_at_ = SteadyClock::now() + accepting_for;
   hard_stop_at_ = stop_accepting_at_ + settings->timeouts.drain;
-  for (ClientConn& conn : connections) conn.on_drain();
+  connections.for_each([](Ticked& conn) { static_cast<ClientConn&>(conn).on_drain(); });
   tick_.cancel();
 }
 
@@ -170,10 +165,14 @@ void Worker::finish() {
   finished_ = true;
   if (draining_ && now_ >= hard_stop_at_) metrics.met(Limit::drain, open_);
   for (const auto& listener : listeners_) listener->close();
-  for (ClientConn& conn : connections) conn.end();
+  end_connections();
   rooms.stop();
   activity.stop();
   tick_.cancel();
+}
+
+void Worker::end_connections() {
+  connections.for_each([](Ticked& conn) { static_cast<ClientConn&>(conn).end(); });
 }
 
 void Worker::drain(Millis accepting_for) {

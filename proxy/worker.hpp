@@ -20,9 +20,8 @@
 #include "proxy/route.hpp"
 #include "proxy/route_cache.hpp"
 #include "proxy/text_pool.hpp"
+#include "proxy/tick_list.hpp"
 #include "store/store.hpp"
-
-#include <boost/intrusive/list.hpp>
 
 #include <atomic>
 #include <functional>
@@ -33,12 +32,6 @@
 #include <vector>
 
 namespace alcove::proxy {
-
-class ClientConn;
-
-using ConnHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-using ConnList = boost::intrusive::list<ClientConn, boost::intrusive::base_hook<ConnHook>,
-                                        boost::intrusive::constant_time_size<false>>;
 
 // What the workers of one gateway share; none of it is touched by a request that hits the route cache.
 struct Shared {
@@ -90,8 +83,8 @@ class Worker {
   ResponseHead response_head;  // the same for answers
   std::string key_text;        // scratch for a session key on the hot path
   std::vector<char> tunnel_buffer;  // lent to the tunnel that has bytes to move, never across a suspension
-  ConnList connections;
-  std::minstd_rand random;  // for spreading things over time, nothing more
+  TickList connections;             // each a ClientConn
+  std::minstd_rand random;          // for spreading things over time, nothing more
 
   bool draining() const { return draining_; }
   // While draining: when a WebSocket is to be closed. Each at a moment of its own, so that not all come back
@@ -110,6 +103,7 @@ class Worker {
   void apply(SettingsPtr settings_now);
   void begin_drain(Millis accepting_for);
   void finish();
+  void end_connections();
   void run();
 
   std::vector<std::unique_ptr<Listener>> listeners_;

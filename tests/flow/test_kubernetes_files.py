@@ -68,14 +68,14 @@ def test_each_role_may_do_in_redis_what_it_has_to(make, place, guarded, made):
         return make(role=name, state=place / "state", runtime=runtime, provisioner={"claim_lease": "3s"},
                     store={"redis": {"host": "127.0.0.1", "port": guarded.port, "user": name,
                                      "password": made["alcove-redis"][name]}},
-                    apps={"test": app(idle_timeout="1s", drain_grace="100ms")})
+                    apps={"test": app(idle_timeout="3s", drain_grace="100ms")})
 
     provisioner, one, two, reaper, api = [role(n) for n in ("provisioner", "gateway", "gateway", "reaper", "api")]
     assert one.get("ada").json()["generation"] == 1
+    assert api.cli("pin", "test/ada").returncode == 0
     assert two.get("ada").json()["generation"] == 1
     assert [s["key"] for s in api.sessions()] == ["test/ada"]
     assert "GET / request 1" in api.cli("logs", "test/ada").stdout
-    assert api.cli("pin", "test/ada").returncode == 0
     assert api.cli("unpin", "test/ada").returncode == 0
     api.wait_state("test/ada", "absent")  # idle
     assert two.get("ada").json()["generation"] == 2

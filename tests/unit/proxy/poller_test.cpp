@@ -163,6 +163,35 @@ TEST_F(PollerTest, an_event_of_a_socket_that_has_ended_meanwhile_is_void) {
   EXPECT_EQ(second.socket, nullptr);
 }
 
+TEST_F(PollerTest, an_end_is_told_behind_unread_bytes_and_though_nobody_waits_for_them) {
+  struct Listener final : proxy::EndListener {
+    void on_end() override { ++told; }
+    int told = 0;
+  } listener;
+  Pair it = pair();
+  it.socket->set_end_listener(&listener);
+  put(it.end, "unread");
+  EXPECT_FALSE(it.socket->await_end());
+  it.end.reset();
+  io.run();
+  EXPECT_EQ(listener.told, 1);
+  EXPECT_TRUE(it.socket->await_end());
+  EXPECT_EQ(run(io, take(*it.socket, 6)), "unread");
+}
+
+TEST_F(PollerTest, the_io_context_runs_out_when_an_end_is_awaited_no_more) {
+  Pair one = pair();
+  Pair other = pair();
+  EXPECT_FALSE(one.socket->await_end());
+  EXPECT_FALSE(other.socket->await_end());
+  asio::post(io, [&] {
+    one.socket->await_end_no_more();
+    other.socket.reset();
+  });
+  io.run();
+  EXPECT_TRUE(io.stopped());
+}
+
 TEST_F(PollerTest, is_quiet_tells_idle_from_spoken_to_and_ended) {
   Pair it = pair();
   EXPECT_TRUE(it.socket->is_quiet(true));
