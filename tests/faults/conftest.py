@@ -28,6 +28,7 @@ LONGEST_S = 1800 if SOAK else 240
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: only in ./dev soak")
+    config.addinivalue_line("markers", "alone: compares latencies, so that nothing else may run beside it")
 
 
 def pytest_collection_modifyitems(config, items):

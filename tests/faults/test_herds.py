@@ -147,6 +147,7 @@ class Counted:
         return str([t for t in self.told if t["status"] not in (200, 503)][:10])
 
 
+@pytest.mark.alone
 def test_a_herd_is_served_in_turn_and_hot_users_hardly_notice(make, plain_redis, light_pod, soak, row):
     users, within = (2000, 10.0) if soak else (150, 1.5)
     apps = {scope: light_app(light_pod, hold_timeout="4m", idle_timeout="20m") for scope in SCOPES}
