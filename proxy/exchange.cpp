@@ -39,7 +39,7 @@ void Exchange::use_route(RoutePtr route) {
 
 Awaitable<Exchange::After> Exchange::run(std::size_t head_size) {
   conn_.unlimited();
-  // Steps 2 to 5: all that needs the head, before anything is awaited.
+  // Steps 3 to 5: all that needs the head, before anything is awaited.
   failure_ = prepare(head_size);
   if (failure_) co_return co_await answer();
   if (own_ != nullptr) co_return co_await serve_own_page();

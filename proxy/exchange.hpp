@@ -1,15 +1,16 @@
 // Exchange: one request and its response. This is the story of a request: run() is read from top to bottom,
-// and every step is a call to the file that knows how. Step 3 of the way of a request; exchange_prepare.cpp
-// has steps 2 to 5, exchange_hold.cpp step 6. Called by client_conn. Thread: the worker's. A local of its
-// connection's coroutine; owns the pod connection while it uses it. Fails by answering: every failure is
-// turned into a response by `answer`, or, once the response head has been sent, into the end of the
-// connection. The first failure wins and is what the access log shows.
+// and every step is a call to the file that knows how. Steps 3 to 11 of the way of a request;
+// exchange_prepare.cpp has 3 to 5, exchange_hold.cpp has 6. Called by client_conn. Thread: the worker's. A
+// local of its connection's coroutine; owns the pod connection while it uses it. Fails by answering: every
+// failure is turned into a response by `answer`, or, once the response head has been sent, into the end of
+// the connection. The first failure wins and is what the access log shows.
 #pragma once
 
 #include "base/failure.hpp"
 #include "proxy/body.hpp"
 #include "proxy/client_conn.hpp"
 #include "proxy/pod_pool.hpp"
+#include "proxy/rare.hpp"
 #include "proxy/respond.hpp"
 #include "proxy/wake.hpp"
 
@@ -72,7 +73,7 @@ class Exchange {
     SteadyTime successor_until{};
   };
 
-  std::optional<Failure> prepare(std::size_t head_size);  // steps 2 to 5, without suspending
+  std::optional<Failure> prepare(std::size_t head_size);  // steps 3 to 5, without suspending
   void remember(const RequestHead& head);
   std::optional<Failure> enter_environment(const Route& route, const Principal& principal);
   void write_pod_head(const Route& route);
@@ -133,7 +134,7 @@ class Exchange {
   std::string_view source_ = "";
   int status_ = 0;
   bool own_reply_ = false;
-  std::optional<Failure> failure_;
+  Rare<Failure> failure_;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint32_t tries_ = 0;

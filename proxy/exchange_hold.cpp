@@ -79,7 +79,7 @@ void Exchange::take_outcome(WaitingRooms::Seat& seat, bool show_page) {
     use_route(seat.route());
     ready_at_ = seat.ready_at();
   } else if (seat.failure()) {
-    failure_ = seat.failure();
+    failure_ = *seat.failure();
   } else if (seat.not_woken()) {
     failure_ = not_woken(facts_.sleep);
     worker_.metrics.not_woken[static_cast<std::size_t>(facts_.sleep)].add();

@@ -1,4 +1,4 @@
-// Exchange, steps 2 to 5: whose request this is, for which app, and what its pod is to be sent.
+// Exchange, steps 3 to 5: whose request this is, for which app, and what its pod is to be sent.
 #include "base/text.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/head_rules.hpp"

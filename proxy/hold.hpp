@@ -11,6 +11,7 @@
 
 #include "base/event.hpp"
 #include "base/failure.hpp"
+#include "proxy/rare.hpp"
 #include "proxy/route_cache.hpp"
 #include "store/store.hpp"
 
@@ -56,9 +57,9 @@ class WaitingRooms {
     Awaitable<void> wait(SteadyTime until);
     void interrupt() { event_.notify(); }
     RoutePtr route() const { return route_; }  // ready
-    const std::optional<Failure>& failure() const { return failure_; }
+    const Rare<Failure>& failure() const { return failure_; }
     bool not_woken() const { return not_woken_; }  // no pod runs, and none of the room may start one
-    bool settled() const { return route_ != nullptr || failure_.has_value() || not_woken_; }
+    bool settled() const { return route_ != nullptr || failure_ || not_woken_; }
     SteadyTime ready_at() const { return ready_at_; }  // when this worker learnt it
     const Session& session() const;            // as last heard; state absent while the store is being asked
     const std::string& store_problem() const;  // not empty: the store does not answer, and why
@@ -70,7 +71,7 @@ class WaitingRooms {
     std::list<Seat*>::iterator place_;
     Event event_;
     RoutePtr route_;
-    std::optional<Failure> failure_;
+    Rare<Failure> failure_;
     bool not_woken_ = false;
     SteadyTime ready_at_{};
   };

@@ -1,6 +1,6 @@
 // Wake: may this request start a pod that is at rest? A person who opens a page may, and so may a program
 // that is no browser; the background requests of a forgotten tab, a link preview or a monitor may not, or
-// pods would never rest. What runs is used by all of them. Step 6 of the way of a request, before the store
+// pods would never rest. What runs is used by all of them. Step 4 of the way of a request, before the store
 // is asked. Called by exchange. Pure; any thread. Source: Fetch Metadata (W3C) for what browsers say about a
 // request.
 #pragma once
