@@ -19,12 +19,17 @@ constexpr Millis kIdleAfterConnect{5'000};
 
 Awaitable<void> ClientConn::serve(Worker& worker, Fd socket, std::shared_ptr<asio::ssl::context> tls,
                                   asio::ip::address address, std::uint16_t port) {
-  {
-    ClientConn conn(worker, std::move(socket), address, port);
-    co_await conn.run(std::move(tls));
-  }
-  worker.shared.connections.leave(address);
-  worker.closed();
+  // However it ends: the last connection ends a drain.
+  struct Leave {
+    Worker& worker;
+    const asio::ip::address& address;
+    ~Leave() {
+      worker.shared.connections.leave(address);
+      worker.closed();
+    }
+  } leave{worker, address};
+  ClientConn conn(worker, std::move(socket), address, port);
+  co_await conn.run(std::move(tls));
 }
 
 ClientConn::ClientConn(Worker& w, Fd socket, asio::ip::address address, std::uint16_t port)
@@ -162,14 +167,19 @@ Awaitable<std::size_t> ClientConn::read_head() {
   std::size_t line = 0;
   std::size_t end = 0;
   bool started = false;
+  bool idle = false;
   in.compact();
   for (;;) {
     // Empty lines before a request line are left over from clients that end a body with one (RFC 9112 2.2).
     while (!started && in.size() >= 2 && in.view().substr(0, 2) == "\r\n") in.consume(2);
     if (!in.empty()) {
       if (!started) limit(timeouts.head);
-      started = in.view().front() != '\r';
+      started = in.view() != "\r";
       set_between_requests(false);
+      if (started && in.view().front() == '\r') {
+        co_await refuse_head(false);
+        co_return 0;
+      }
       switch (find_head_end(in.view(), line, end)) {
         case HeadScan::complete:
           if (end <= most_head_bytes()) co_return end;
@@ -188,7 +198,7 @@ Awaitable<std::size_t> ClientConn::read_head() {
       in.compact();
     } else {
       in.release_if_empty();
-      limit(timeouts.client_idle);
+      if (!std::exchange(idle, true)) limit(timeouts.client_idle);  // empty lines do not make it longer
       set_between_requests(true);
       const error_code given_up = co_await stream.wait_readable();
       if (given_up) {
@@ -262,7 +272,11 @@ Awaitable<void> ClientConn::run(std::shared_ptr<asio::ssl::context> tls) {
     const Exchange::After after = co_await exchange.run(head_size);
     if (after == Exchange::After::tunnel) co_await exchange.tunnel();
     watch_client(false);
-    if (after == Exchange::After::keep_alive) continue;
+    if (after == Exchange::After::keep_alive) {
+      // Who sends many requests at once gets their answers without a read between them.
+      if (!in.empty()) co_await stream.socket().take_turn();
+      continue;
+    }
     polite = after == Exchange::After::close;
     unread = polite;
     break;

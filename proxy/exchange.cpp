@@ -176,6 +176,7 @@ Awaitable<std::optional<Exchange::After>> Exchange::try_pod() {
     tunnel_ = std::make_unique<Tunnel>(*this, std::move(pod));
     co_return After::tunnel;
   }
+  pod->suspect = facts_.head_only || status_ == 204 || status_ == 304;
   if (outcome.keep_pod) worker_.pods.put(*route_, std::move(pod), worker_.now() + app_->pod_idle);
   co_return outcome.keep_client ? After::keep_alive : After::close;
 }

@@ -60,6 +60,7 @@ bool Exchange::enter_hold() {
   if (verdict == HoldBudget::Verdict::granted) {
     worker_.metrics.holds_now.add();
     conn_.in.release_if_empty();
+    conn_.unlimited();  // the seat has a deadline of its own
     return true;
   }
   worker_.metrics.holds[static_cast<std::size_t>(HoldOutcome::refused)].add();

@@ -10,7 +10,7 @@ std::unique_ptr<PodConn> PodPool::take(CachedRoute& route, bool surely) {
     std::unique_ptr<PodConn> pod = std::move(route.idle.back());
     route.idle.pop_back();
     // The pod has written to it or closed it while it was idle: anything there ends it (rules 9 and 13).
-    if (!pod->socket.is_quiet(surely)) continue;
+    if (!pod->socket.is_quiet(surely || pod->suspect)) continue;
     pod->reused = true;
     metrics_.pod_connections_reused.add();
     return pod;

@@ -21,6 +21,7 @@ class PodConn {
   PolledSocket socket;
   Buffer in;
   bool reused = false;
+  bool suspect = false;  // its last answer had no body, by rule: a wrong one may still be on its way
   SteadyTime idle_until{};
 };
 

@@ -19,10 +19,11 @@ bool would_block(int number) {
 }  // namespace
 
 std::size_t PolledSocket::try_read(char* data, std::size_t size, error_code& ec) {
-  if (!readable_) {
+  if (!readable_ || !poller_.may_read()) {
     ec = asio::error::would_block;
     return 0;
   }
+  poller_.has_read();
   for (;;) {
     const ssize_t got = ::recv(fd_.get(), data, size, 0);
     if (got > 0) {
@@ -43,8 +44,15 @@ std::size_t PolledSocket::try_read(char* data, std::size_t size, error_code& ec)
   }
 }
 
+Readiness PolledSocket::take_turn() {
+  poller_.has_read();
+  const bool go_on = poller_.may_read();
+  if (!go_on) readable_ = true;  // else it would wait for bytes
+  return {*this, false, go_on};
+}
+
 bool PolledSocket::is_quiet(bool surely) {
-  if (!readable_ && !surely) return true;
+  if (!readable_ && !surely && poller_.is_listening()) return true;
   char byte = 0;
   if (::recv(fd_.get(), &byte, 1, MSG_PEEK) >= 0 || !would_block(errno)) return false;
   readable_ = false;
@@ -152,7 +160,7 @@ void PolledSocket::close() {
   if (!fd_) return;
   cancel();
   await_end_no_more();
-  if (watched_ != 0) poller_.forget(*this);
+  poller_.forget(*this);
   watched_ = 0;
   fd_.reset();
 }

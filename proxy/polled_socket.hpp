@@ -36,7 +36,8 @@ class PolledSocket {
 
   int fd() const { return fd_.get(); }
 
-  // Reads what is there, at most `size` bytes. 0 with ec: would_block, eof or what is wrong.
+  // Reads what is there, at most `size` bytes. 0 with ec: would_block, eof or what is wrong. would_block also
+  // where others are to have their turn: whoever then waits goes on after them.
   std::size_t try_read(char* data, std::size_t size, error_code& ec);
   // Sends what can be sent. 0 with ec: would_block or what is wrong.
   std::size_t try_write(std::string_view data, error_code& ec);
@@ -45,6 +46,8 @@ class PolledSocket {
   // Ready if a try may do more than to answer would_block, also if the other side has ended.
   Readiness wait_readable() { return {*this, false}; }
   Readiness wait_writable() { return {*this, true}; }
+  // For who goes on without reading: counts as a read, and lets others have their turn when they are due.
+  Readiness take_turn();
   // Nothing is there to be read, and the other side has not ended. As of the poller's last batch of events;
   // `surely`: as of now.
   bool is_quiet(bool surely);

@@ -18,7 +18,8 @@ int make_epoll() {
 }  // namespace
 
 bool ReadinessAwaiter::await_ready() const noexcept {
-  return ready_ || (to_write_ ? socket_.writable_ : socket_.readable_);
+  if (ready_) return true;
+  return to_write_ ? socket_.writable_ : socket_.readable_ && socket_.poller_.may_read();
 }
 
 void ReadinessAwaiter::await_suspend(std::coroutine_handle<> waiting) {
@@ -27,6 +28,7 @@ void ReadinessAwaiter::await_suspend(std::coroutine_handle<> waiting) {
   next_ = first;
   first = this;
   socket_.poller_.began_to_wait();
+  if (!to_write_ && socket_.readable_) socket_.poller_.wake_after_others(socket_);
   if (const error_code ec = socket_.ensure_watched(to_write_)) socket_.give_up(ec);
 }
 
@@ -45,6 +47,7 @@ void Poller::forget(PolledSocket& socket) {
   for (int i = next_event_; i < event_count_; ++i)
     if (events_[static_cast<std::size_t>(i)].data.ptr == &socket)
       events_[static_cast<std::size_t>(i)].data.ptr = nullptr;
+  std::erase(after_others_, &socket);
 }
 
 void Poller::began_to_wait() {
@@ -53,8 +56,8 @@ void Poller::began_to_wait() {
 }
 
 void Poller::ceased_to_wait() {
-  error_code ignored;
-  if (--waiting_ == 0 && armed_) epoll_.cancel(ignored);
+  --waiting_;
+  disarm_if_idle();
 }
 
 // Only while somebody waits, so that the io_context can run out of work.
@@ -65,6 +68,11 @@ void Poller::arm() {
     if (!ec) return turn();
     if (waiting_ > 0) arm();
   });
+}
+
+void Poller::disarm_if_idle() {
+  error_code ignored;
+  if (waiting_ == 0 && armed_) epoll_.cancel(ignored);
 }
 
 void Poller::turn() {
@@ -125,8 +133,22 @@ void Poller::run_ready() {
     ReadinessAwaiter* const readiness = ready_;
     ready_ = readiness->next_;
     if (ready_ == nullptr) ready_end_ = &ready_;
+    reads_left_ = kReads;
     readiness->waiting_.resume();
   }
+}
+
+// By way of the io_context, so that all that is due comes before.
+void Poller::wake_after_others(PolledSocket& socket) {
+  after_others_.push_back(&socket);
+  if (std::exchange(posted_others_, true)) return;
+  asio::post(io_, [this] {
+    posted_others_ = false;
+    for (PolledSocket* const one : std::exchange(after_others_, {}))
+      append(std::exchange(one->readers_, nullptr));
+    run_ready();
+    disarm_if_idle();
+  });
 }
 
 void Poller::resume_later(ReadinessAwaiter* first) {
@@ -136,8 +158,7 @@ void Poller::resume_later(ReadinessAwaiter* first) {
   asio::post(io_, [this] {
     posted_ = false;
     run_ready();
-    error_code ignored;
-    if (waiting_ == 0 && armed_) epoll_.cancel(ignored);
+    disarm_if_idle();
   });
 }
 

@@ -16,6 +16,7 @@
 #include <array>
 #include <coroutine>
 #include <cstdint>
+#include <vector>
 
 namespace alcove::proxy {
 
@@ -69,14 +70,22 @@ class Poller {
   static constexpr int kBatch = 128;
   static constexpr int kManyEvents = 4;  // more are likely to have come meanwhile
   static constexpr int kRounds = 4;      // then whatever else the io_context has to do is due
+  // Reads that one coroutine may do before others have their turn. A source that is faster than we are always
+  // has more, and nothing else on this thread would run: no deadline, no beat, no other connection.
+  static constexpr int kReads = 32;
 
   error_code watch(PolledSocket& socket, std::uint32_t events, bool anew);
   void forget(PolledSocket& socket);  // it ends: what this batch still has for it is void
   void began_to_wait();
   void ceased_to_wait();
   void resume_later(ReadinessAwaiter* first);
+  bool is_listening() const { return armed_ || in_turn_; }  // events are not left lying
+  bool may_read() const { return reads_left_ > 0; }
+  void has_read() { --reads_left_; }
+  void wake_after_others(PolledSocket& socket);
 
   void arm();
+  void disarm_if_idle();
   void turn();
   void dispatch(PolledSocket& socket, std::uint32_t events);
   void append(ReadinessAwaiter* first);
@@ -90,9 +99,12 @@ class Poller {
   std::size_t waiting_ = 0;
   ReadinessAwaiter* ready_ = nullptr;  // to be resumed, in this order
   ReadinessAwaiter** ready_end_ = &ready_;
+  std::vector<PolledSocket*> after_others_;
+  int reads_left_ = kReads;
   bool armed_ = false;
   bool in_turn_ = false;
   bool posted_ = false;
+  bool posted_others_ = false;
 };
 
 }  // namespace alcove::proxy

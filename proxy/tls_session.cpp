@@ -81,6 +81,9 @@ error_code TlsSession::outcome(int result) {
     case SSL_ERROR_SSL:
       return {static_cast<int>(ERR_get_error()), asio::error::get_ssl_category()};
     default:
+      // After a broken record OpenSSL refuses to go on without a look at the socket, whose last error then
+      // says nothing: it must not pass for a success or for something to wait for.
+      if (!socket_error_ || socket_error_ == asio::error::would_block) return asio::error::connection_aborted;
       return socket_error_;
   }
 }

@@ -1,13 +1,15 @@
 """Rule 20: each time limit is its own, and no limit of a request runs on a tunnel. Drain: test_rule_25_drain.py;
 connect: test_rule_14_refused.py."""
 
+import contextlib
+import threading
 import time
 
 import pytest
 
 from support import http1, ws
 from support.raw_pod import RawPod
-from support.wire import Wire, app, run_gateway
+from support.wire import Wire, app, hears_nothing, run_gateway
 from support.ws import HANDSHAKE, SWITCH
 
 # So far apart that one can be told from the other.
@@ -181,3 +183,30 @@ def test_rule_20_a_hold_has_a_limit_of_its_own(held):
         client.send(held.raw("GET / HTTP/1.1"))
         answer = client.read_response()
     assert answer.status == 504 and answer.json()["code"] == "RW" and answer.header("Connection") is None
+
+
+def test_rule_20_interim_answers_without_end_are_over_in_time_and_harm_nobody(quick):
+    """A pod that sends faster than the gateway reads: nothing else ran on its thread, no time limit either."""
+    client, link = quick.send("GET / HTTP/1.0")  # so that no interim answer is passed on
+    link.read_request()
+
+    def pour():
+        with contextlib.suppress(OSError):
+            while True:
+                link.socket.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000)
+
+    with Clock(RESPONSE_S):
+        pouring = threading.Thread(target=pour, daemon=True)
+        pouring.start()
+        began = time.monotonic()
+        assert quick.other_user().ask()[1].status == 200 and time.monotonic() - began < RESPONSE_S - 0.5
+        assert client.read_response().status == 504
+    pouring.join(10)
+    assert not pouring.is_alive()
+
+
+def test_rule_20_empty_lines_make_an_idle_connection_live_no_longer(quick):
+    client = quick.dial()
+    with Clock(CLIENT_IDLE_S), contextlib.suppress(OSError):
+        while hears_nothing(client, 0.2):
+            client.send(b"\r\n")

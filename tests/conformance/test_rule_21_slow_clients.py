@@ -148,3 +148,9 @@ def test_rule_21_a_body_above_it_goes_on(patience, transport):
     assert len(drip.link.drain()) > 800 * 20
     drip.link.answer()
     assert drip.client.read_response("POST").status == 200
+
+
+@pytest.mark.parametrize("start", [b"\rA", b"\r\rGET / HTTP/1.1", b"\r\n\rG"], ids=["letter", "two", "after_an_empty_line"])
+def test_rule_21_a_stray_cr_does_not_put_the_deadline_off(capped, start):
+    """It looked like the begin of an empty line, before which there is no deadline yet."""
+    assert capped.refused(start).status == 400

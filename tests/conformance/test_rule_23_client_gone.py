@@ -1,5 +1,7 @@
 """Rule 23: a client that has gone: its pod is told, or its hold is left; both sockets are freed; nobody else notices."""
 
+import contextlib
+import os
 import socket
 import struct
 import time
@@ -125,3 +127,34 @@ def test_rule_23_no_socket_is_left(wire):
     while gateway.descriptors() > before:
         assert time.monotonic() < deadline, f"{gateway.descriptors()} descriptors, {before} before"
         time.sleep(0.1)
+
+
+def break_off(wire, client):
+    """In the middle of what it says: with bytes that are no TLS, or with a reset."""
+    if wire.tls:
+        os.write(client.socket.fileno(), b"this is no record of TLS at all " * 4)
+    else:
+        leave(client, "reset")
+
+
+def test_rule_23_who_breaks_off_in_a_form_harms_nobody(wire):
+    client = wire.dial()
+    client.send(f"POST /.alcove/sign-in HTTP/1.1\r\nHost: {wire.host}\r\n"
+                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nuser=".encode())
+    break_off(wire, client)
+    assert wire.other_user().ask()[1].status == 200
+
+
+def test_rule_23_who_breaks_off_while_an_answer_waits_for_them_harms_nobody(wire):
+    client, link = wire.send("POST / HTTP/1.1", "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n")
+    link.read_head()
+    link.socket.settimeout(0.3)
+    with contextlib.suppress(OSError):  # until nobody takes any more
+        link.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        while True:
+            link.socket.sendall(b"x" * 1_000_000)
+    break_off(wire, client)
+    for _ in range(100 if wire.tls else 0):  # there is room again
+        with contextlib.suppress(BlockingIOError):
+            os.read(client.socket.fileno(), 65536)
+    assert wire.other_user().ask()[1].status == 200

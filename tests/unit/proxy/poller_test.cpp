@@ -192,13 +192,71 @@ TEST_F(PollerTest, the_io_context_runs_out_when_an_end_is_awaited_no_more) {
   EXPECT_TRUE(io.stopped());
 }
 
+TEST_F(PollerTest, who_always_has_more_to_read_lets_others_have_their_turn) {
+  Pair it = pair();
+  bool others = false;
+  const auto read_on = [&]() -> Awaitable<int> {
+    asio::post(io, [&others] { others = true; });
+    int reads = 0;
+    while (!others && reads < 10'000) {
+      put(it.end, "x");
+      char byte = 0;
+      error_code ec;
+      it.socket->try_read(&byte, 1, ec);
+      ++reads;
+      if (ec == asio::error::would_block) ec = co_await it.socket->wait_readable();
+      if (ec) break;
+    }
+    co_return reads;
+  };
+  EXPECT_LT(run(io, read_on()), 100);
+}
+
+TEST_F(PollerTest, who_goes_on_without_reading_lets_others_have_their_turn_and_ends) {
+  Pair it = pair();
+  bool others = false;
+  const auto go_on = [&]() -> Awaitable<int> {
+    asio::post(io, [&others] { others = true; });
+    int turns = 0;
+    for (; !others && turns < 10'000; ++turns) {
+      const error_code ec = co_await it.socket->take_turn();
+      if (ec) break;
+    }
+    co_return turns;
+  };
+  EXPECT_LT(run(io, go_on()), 100);
+  io.restart();
+  io.run();
+  EXPECT_TRUE(io.stopped()) << "nothing is left to wait for";
+}
+
+TEST_F(PollerTest, who_waits_for_a_turn_can_be_cancelled_or_closed) {
+  Pair one = pair();
+  Pair other = pair();
+  const auto until_ended = [this](PolledSocket& socket, auto end) -> Awaitable<error_code> {
+    asio::post(io, end);
+    for (int turns = 0; turns < 10'000; ++turns) {
+      const error_code ec = co_await socket.take_turn();
+      if (ec) co_return ec;
+    }
+    co_return error_code{};
+  };
+  EXPECT_EQ(run(io, until_ended(*one.socket, [&] { one.socket->cancel(); })), asio::error::operation_aborted);
+  EXPECT_EQ(run(io, until_ended(*other.socket, [&] { other.socket->close(); })),
+            asio::error::operation_aborted);
+}
+
 TEST_F(PollerTest, is_quiet_tells_idle_from_spoken_to_and_ended) {
   Pair it = pair();
   EXPECT_TRUE(it.socket->is_quiet(true));
-  EXPECT_TRUE(it.socket->is_quiet(false));
   put(it.end, "x");
-  EXPECT_TRUE(it.socket->is_quiet(false)) << "no event has been read";
-  EXPECT_FALSE(it.socket->is_quiet(true));
+  EXPECT_FALSE(it.socket->is_quiet(false)) << "nobody waits, so that no event would be read";
+  Pair idle = pair();
+  EXPECT_TRUE(idle.socket->is_quiet(true));
+  EXPECT_FALSE(it.socket->await_end());
+  put(idle.end, "x");
+  EXPECT_TRUE(idle.socket->is_quiet(false)) << "its event has not been read yet";
+  EXPECT_FALSE(idle.socket->is_quiet(true));
   Pair ended = pair();
   ended.end.reset();
   EXPECT_FALSE(ended.socket->is_quiet(true));
