@@ -27,7 +27,8 @@ class BufferPool {
   std::size_t block_bytes() const { return block_bytes_; }
 
  private:
-  static constexpr std::size_t kMostFree = 64;  // last in, first out: the block on top is warm
+  // Few are in use at once but for bodies. Last in, first out: the block on top is warm.
+  static constexpr std::size_t kMostFree = 16;
   std::size_t block_bytes_;
   std::vector<std::unique_ptr<char[]>> free_;
 };

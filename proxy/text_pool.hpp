@@ -23,8 +23,8 @@ class TextPool {
   }
 
  private:
-  static constexpr std::size_t kMostFree = 64;         // last in, first out: the text on top is warm
-  static constexpr std::size_t kMostKept = 16 * 1024;  // bytes: a head of that size is rare
+  static constexpr std::size_t kMostFree = 64;        // last in, first out: the text on top is warm
+  static constexpr std::size_t kMostKept = 4 * 1024;  // bytes: a longer head is rare
   std::vector<std::string> free_;
 };
 
