@@ -27,8 +27,7 @@ class BufferPool {
   std::size_t block_bytes() const { return block_bytes_; }
 
  private:
-  // Few are in use at once but for bodies. Last in, first out: the block on top is warm.
-  static constexpr std::size_t kMostFree = 16;
+  static constexpr std::size_t kMostFree = 64;  // last in, first out: the block on top is warm
   std::size_t block_bytes_;
   std::vector<std::unique_ptr<char[]>> free_;
 };
