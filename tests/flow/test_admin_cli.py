@@ -5,7 +5,7 @@ import subprocess
 import threading
 
 from support import http1
-from support.alcove import BIN, app, run_alcove
+from support.alcove import BIN, app, run_alcove, wait_output
 from support.procs import wait_gone
 
 
@@ -57,8 +57,7 @@ def test_a_request_while_a_deleted_session_goes_is_answered_by_the_next_generati
 
 def test_logs_show_what_the_pod_said_and_follow_it(alcove):
     alcove.get("ada", "/first")
-    done = alcove.cli("logs", "test/ada")
-    assert done.returncode == 0 and "GET /first request 1" in done.stdout and "pod listens on" in done.stdout
+    assert "pod listens on" in wait_output(alcove, "test/ada", "GET /first request 1")
     follow = subprocess.Popen([str(BIN), "logs", "-f", "test/ada", "--admin", f"127.0.0.1:{alcove.admin_port}"],
                               stdout=subprocess.PIPE, text=True)
     try:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from support.alcove import ROOT, Alcove, app, run_alcove
+from support.alcove import ROOT, Alcove, app, run_alcove, wait_output
 from support.ports import pod_network
 from support.redis_server import RedisServer
 
@@ -75,7 +75,7 @@ def test_each_role_may_do_in_redis_what_it_has_to(make, place, guarded, made):
     assert api.cli("pin", "test/ada").returncode == 0
     assert two.get("ada").json()["generation"] == 1
     assert [s["key"] for s in api.sessions()] == ["test/ada"]
-    assert "GET / request 1" in api.cli("logs", "test/ada").stdout
+    wait_output(api, "test/ada", "GET / request 1")
     assert api.cli("unpin", "test/ada").returncode == 0
     api.wait_state("test/ada", "absent")  # idle
     assert two.get("ada").json()["generation"] == 2

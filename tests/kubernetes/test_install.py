@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from support.alcove import wait_output
 from support.installation import DEPLOYMENTS, MANIFESTS, RELEASE, Installation, documented_rights
 
 ROLES = ("gateway", "provisioner", "reaper", "api")
@@ -100,7 +101,8 @@ def test_people_ask_the_api_role(installed):
     one, _ = installed.addresses("gateway")
     installed.get(one, "ada")
     assert [s["key"] for s in installed.listed()] == ["test/ada"]
-    assert installed.cli("logs", "test/ada").stdout == "pod listens on 0.0.0.0:8080\nGET / request 1\n"
+    written = wait_output(installed, "test/ada", "request 1\n")
+    assert written == "pod listens on 0.0.0.0:8080\nGET / request 1\n"
     done = installed.cli("stop", "test/ada")
     assert done.returncode == 0, done.stderr
     wait_gone(installed)

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from support.alcove import BIN
+from support.alcove import BIN, wait_output
 from support.cluster import kubernetes_app, python_app
 
 # Appends its generation to a file on its volume, and serves the folder.
@@ -125,7 +125,7 @@ def test_a_websocket_lives_and_keeps_its_pod(make):
 def test_output_is_read_and_followed(make):
     run = make()
     run.get("ada")
-    assert run.cli("logs", "test/ada").stdout == "pod listens on 0.0.0.0:8080\nGET / request 1\n"
+    assert wait_output(run, "test/ada", "request 1\n") == "pod listens on 0.0.0.0:8080\nGET / request 1\n"
     follower = subprocess.Popen([str(BIN), "logs", "-f", "test/ada", "--admin", f"127.0.0.1:{run.admin_port}"],
                                 stdout=subprocess.PIPE, text=True)
     try:

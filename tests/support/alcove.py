@@ -269,6 +269,18 @@ class Alcove:
             time.sleep(0.01)
 
 
+def wait_output(run, key: str, text: str, timeout: float = READY_S) -> str:
+    """What `alcove logs` says of the session of a run or an installation, once it has `text`: a pod's answer may
+    be here before what it wrote has been read."""
+    deadline = time.monotonic() + timeout
+    while True:
+        done = run.cli("logs", key)
+        assert done.returncode == 0, done.stderr
+        if text in done.stdout:
+            return done.stdout
+        assert time.monotonic() < deadline, done.stdout[-4000:]
+
+
 def run_alcove(*words: str, timeout: float = 60, environment: dict | None = None,
                cwd: pathlib.Path | None = None) -> subprocess.CompletedProcess:
     return subprocess.run([str(BIN), *words], capture_output=True, text=True, timeout=timeout, cwd=cwd,

@@ -20,6 +20,20 @@ class LocalRuntimeTest : public testing::Test, public test::LocalBench {
   LocalRuntimeTest() : LocalBench(ALCOVE_TEST_POD) {}
 
   std::size_t processes(const std::string& uid) { return test::processes_of_pod(uid).size(); }
+
+  // The pod's output once there are `bytes` of it: it may be ready before its guard has read what it wrote.
+  LogChunk written(Runtime& from, const PodName& name, std::size_t bytes) {
+    LogRequest request;
+    request.name = name;
+    LogChunk chunk;
+    EXPECT_TRUE(test::run_until(context, [&] {
+      const Result<LogChunk> read = test::run(context, from.logs(request)).value();
+      EXPECT_TRUE(read) << "it runs, so there is an answer, be it empty: " << read.error().text;
+      if (read) chunk = *read;
+      return !read || chunk.text.size() >= bytes;
+    })) << chunk.text;
+    return chunk;
+  }
 };
 
 TEST_F(LocalRuntimeTest, fifty_parallel_starts_have_fifty_addresses_and_know_their_users) {
@@ -156,8 +170,9 @@ TEST_F(LocalRuntimeTest, logs_go_on_from_their_offset_and_end_with_the_pod) {
   const Pod pod = start(spec_with({"say=hello", "say=world"})).value();
   LogRequest request;
   request.name = {pod.name.key, 0};
-  const LogChunk first = test::run(context, runtime->logs(request)).value().value();
-  EXPECT_EQ(first.text, "hello\nworld\n");
+  const std::string said = "hello\nworld\n";
+  const LogChunk first = written(*runtime, request.name, said.size());
+  EXPECT_EQ(first.text, said);
   EXPECT_FALSE(first.ended);
   request.offset = 6;
   EXPECT_EQ(test::run(context, runtime->logs(request)).value()->text, "world\n");
@@ -197,15 +212,13 @@ TEST_F(LocalRuntimeTest, working_directory_goes_with_the_pod) {
 TEST_F(LocalRuntimeTest, pod_inherits_no_descriptor_and_no_terminal) {
   // A descriptor of ours that is not close-on-exec, as a careless library leaves one.
   const int leaked = ::dup(1);
-  app.command = {
-      "/bin/sh", "-c",
-      "ls -l /proc/$$/fd | grep -vc -e total; cat; echo end; exec " + std::string(ALCOVE_TEST_POD)};
+  // The shell's own descriptors by name, the last being the directory that it reads them from.
+  app.command = {"/bin/sh", "-c",
+                 "cd /proc/$$/fd; echo *; cat; echo end; exec " + std::string(ALCOVE_TEST_POD)};
   const Pod pod = start(spec()).value();
   ::close(leaked);
-  LogRequest request;
-  request.name = pod.name;
-  const std::string text = test::run(context, runtime->logs(request)).value()->text;
-  EXPECT_EQ(text, "3\nend\n");
+  const std::string said = "0 1 2 3\nend\n";
+  EXPECT_EQ(written(*runtime, pod.name, said.size()).text, said);
 }
 
 TEST_F(LocalRuntimeTest, guard_that_is_killed_takes_its_pods_and_a_new_one_comes) {
@@ -237,16 +250,8 @@ TEST_F(LocalRuntimeTest, reaper_in_another_process_stops_lists_and_reads_but_can
   EXPECT_TRUE(guest->sees(session));
   session.pod_uid = "local-elsewhere-1";
   EXPECT_FALSE(guest->sees(session));
-  LogRequest request;
-  request.name = {pod.name.key, 0};
-  const SteadyTime soon = SteadyClock::now() + Millis{10'000};
-  std::string text;  // it may be ready before its guard has read what it wrote
-  while (text.empty() && SteadyClock::now() < soon) {
-    const Result<LogChunk> chunk = test::run(context, guest->logs(request)).value();
-    ASSERT_TRUE(chunk) << "it runs, so there is an answer, be it empty: " << chunk.error().text;
-    text = chunk->text;
-  }
-  EXPECT_EQ(text, "hello\n");
+  const std::string said = "hello\n";
+  EXPECT_EQ(written(*guest, {pod.name.key, 0}, said.size()).text, said);
   EXPECT_FALSE(test::run(context, guest->start(spec("grace"))).value());
 
   ASSERT_TRUE(test::run(context, guest->stop(pod.name, Millis{2'000})).value());
