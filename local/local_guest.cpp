@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
 
 namespace alcove {
@@ -102,13 +101,7 @@ Awaitable<Result<std::vector<Pod>>> LocalGuest::list() {
 }
 
 Awaitable<Result<LogChunk>> LocalGuest::logs(LogRequest request) {
-  if (request.name.generation == 0) {
-    // One that runs may not have written anything yet.
-    for (const PodRecord& record : dir_->records())
-      if (record.name.key == request.name.key)
-        request.name.generation = std::max(request.name.generation, record.name.generation);
-    if (request.name.generation == 0) request.name.generation = dir_->latest_log(request.name.key);
-  }
+  if (request.name.generation == 0) request.name.generation = dir_->latest(request.name.key);
   const bool runs = dir_->read(request.name).has_value();
   co_return read_pod_log(*dir_, request, runs);
 }

@@ -276,11 +276,7 @@ Awaitable<Result<std::vector<Pod>>> LocalOwner::list() {
 }
 
 Awaitable<Result<LogChunk>> LocalOwner::logs(LogRequest request) {
-  if (request.name.generation == 0) {
-    for (const auto& [name, pod] : pods_)
-      if (name.first == request.name.key) request.name.generation = name.second;  // the map is in order
-    if (request.name.generation == 0) request.name.generation = dir_->latest_log(request.name.key);
-  }
+  if (request.name.generation == 0) request.name.generation = dir_->latest(request.name.key);
   const bool runs = find(request.name) != nullptr;
   co_return read_pod_log(*dir_, request, runs);
 }

@@ -268,18 +268,22 @@ void StateDir::remove(const PodName& name) {
   keep_few_logs(name.key);
 }
 
-Generation StateDir::latest_log(const SessionKey& key) const {
-  Generation latest = 0;
+Generation StateDir::latest(const SessionKey& key) const {
+  Generation recorded = 0;
+  Generation written = 0;
   fs::file_time_type newest = fs::file_time_type::min();
   for_each_entry(session_directory(key), [&](const fs::path& file) {
+    const auto generation = generation_of_file(file);
+    if (!generation) return;
+    if (file.extension() == ".json") recorded = std::max(recorded, *generation);
+    if (file.extension() != ".log") return;
     std::error_code ec;
     const auto time = fs::last_write_time(file, ec);
-    const auto generation = generation_of_file(file);
-    if (ec || !generation || file.extension() != ".log" || time < newest) return;
+    if (ec || time < newest) return;
     newest = time;
-    latest = *generation;
+    written = *generation;
   });
-  return latest;
+  return recorded != 0 ? recorded : written;
 }
 
 void StateDir::clean_up() {

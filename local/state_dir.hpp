@@ -58,8 +58,8 @@ class StateDir {
   std::vector<PodRecord> records() const;
   // The pod has ended: its record and working directory go, logs of the session's last few pods stay.
   void remove(const PodName& name);
-  // The generation of the session that has output and was last written to; 0: none.
-  Generation latest_log(const SessionKey& key) const;
+  // The generation of the session that has a record; else the one whose output was last written to; 0: none.
+  Generation latest(const SessionKey& key) const;
   // Kills what earlier owners left and removes its files. Blocks while processes die. Only with the lock.
   void clean_up();
 

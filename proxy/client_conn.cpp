@@ -63,7 +63,7 @@ void ClientConn::cancel() {
 void ClientConn::begin_upload_wait() {
   upload_rate_.waiting = true;
   upload_rate_.since = worker.now();
-  worker.connections.by(*this, upload_rate_.since + kRateWindow - upload_rate_.waited);
+  worker.connections.by(*this, rate_window_end());
 }
 
 void ClientConn::end_upload_wait(std::size_t received) {
@@ -73,8 +73,13 @@ void ClientConn::end_upload_wait(std::size_t received) {
   upload_rate_.bytes += received;
 }
 
+SteadyTime ClientConn::rate_window_end() const {
+  if (!upload_rate_.waiting) return SteadyTime::max();
+  return upload_rate_.since + kRateWindow - upload_rate_.waited;
+}
+
 void ClientConn::check_upload_rate(SteadyTime now) {
-  if (!upload_rate_.waiting || upload_rate_.waited + (now - upload_rate_.since) < kRateWindow) return;
+  if (now < rate_window_end()) return;
   const std::uint64_t least = std::uint64_t{worker.settings->limits.body_rate} * (kRateWindow.count() / 1000);
   too_slow_ = upload_rate_.bytes < least;
   upload_rate_ = {true, 0, Millis{0}, now};
@@ -93,9 +98,8 @@ SteadyTime ClientConn::on_tick(SteadyTime now) {
   }
   const bool over = expired_ || gone_ || too_slow_;
   if (over) cancel();
-  if (over || to_be_closed) return TickList::kNextTick;
-  SteadyTime next = deadline_;
-  if (upload_rate_.waiting) next = std::min(next, upload_rate_.since + kRateWindow - upload_rate_.waited);
+  if (over || to_be_closed) return kNextTick;
+  SteadyTime next = std::min(deadline_, rate_window_end());
   if (tunnel_ && !leaving_) next = std::min(next, leave_at_);
   return next;
 }

@@ -23,7 +23,7 @@ namespace alcove::proxy {
 
 class PodConn;
 
-class ClientConn final : public Ticked, private EndListener {
+class ClientConn final : private EndListener {
  public:
   // Runs a connection to its end. `tls`: the listener's context, or nullptr.
   static Awaitable<void> serve(Worker& worker, Fd socket, std::shared_ptr<asio::ssl::context> tls,
@@ -78,7 +78,9 @@ class ClientConn final : public Ticked, private EndListener {
   bool too_slow() const { return too_slow_; }
   void clear_too_slow() { too_slow_ = false; }
 
-  SteadyTime on_tick(SteadyTime now) override;
+  // For worker.connections.
+  SteadyTime on_tick(SteadyTime now);
+  std::uint32_t tick_place = 0;
   // A tunnel ends at a moment of its own; an exchange goes on and its answer says that it is the last; an
   // idle connection is closed once no request can be on its way any more (on_tick).
   void on_drain();
@@ -98,7 +100,8 @@ class ClientConn final : public Ticked, private EndListener {
   std::size_t most_head_bytes() const;
   Awaitable<void> linger();
   void on_end() override { look_at_next_tick(); }
-  void look_at_next_tick() { worker.connections.by(*this, TickList::kNextTick); }
+  void look_at_next_tick() { worker.connections.by(*this, kNextTick); }
+  SteadyTime rate_window_end() const;
   void check_upload_rate(SteadyTime now);
 
   struct UploadRate {

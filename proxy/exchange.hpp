@@ -75,7 +75,7 @@ class Exchange {
 
   std::optional<Failure> prepare(std::size_t head_size);  // steps 3 to 5, without suspending
   void remember(const RequestHead& head);
-  std::optional<Failure> enter_environment(const Route& route, const Principal& principal);
+  void enter_environment(const Route& route, const Principal& principal);
   void write_pod_head(const Route& route);
   Awaitable<After> serve_own_page();
   Awaitable<void> check_environment();

@@ -102,30 +102,30 @@ std::optional<Failure> Exchange::prepare(std::size_t head_size) {
                       "nobody is signed in; sign in, or come through the trusted proxy", 0};
   } else {
     user_ = who.principal->user;
-    if (route.kind == Route::Kind::environment) {
-      failure = enter_environment(route, *who.principal);
-    } else {
+    const bool environment = route.kind == Route::Kind::environment;
+    if (environment)
+      enter_environment(route, *who.principal);
+    else
       app_ = route.app;
+    if (app_ != nullptr) facts_.quiet = starts_with_any(facts_.path, app_->quiet_paths);
+    if (!environment) {
       worker_.key_text.assign(app_->name).append(1, '/').append(who.principal->session_name);
       if (CachedRoute* known = worker_.resolver.known(worker_.key_text, began_)) {
         source_ = "cache";
-        facts_.quiet = starts_with_any(facts_.path, app_->quiet_paths);
         use_route(known);
       } else {
         key_ = SessionKey(app_->name, who.principal->session_name);
       }
     }
-    if (!failure && app_ != nullptr) {
-      facts_.quiet = starts_with_any(facts_.path, app_->quiet_paths);
-      if (app_->body_limit > 0 && head.body.kind == BodyKind::length && head.body.length > app_->body_limit)
-        failure = Failure{Limit::body_limit,
-                          Side::client,
-                          Phase::head,
-                          413,
-                          "the request body has " + std::to_string(head.body.length) + " bytes; at most " +
-                              std::to_string(app_->body_limit) + " are taken",
-                          0};
-    }
+    if (app_ != nullptr && app_->body_limit > 0 && head.body.kind == BodyKind::length &&
+        head.body.length > app_->body_limit)
+      failure = Failure{Limit::body_limit,
+                        Side::client,
+                        Phase::head,
+                        413,
+                        "the request body has " + std::to_string(head.body.length) + " bytes; at most " +
+                            std::to_string(app_->body_limit) + " are taken",
+                        0};
     if (!failure && route_ == nullptr) {
       static const WakeSettings kUsual;  // an environment's app is known only after the lookup
       facts_.sleep = why_not_wake(head, app_ != nullptr ? app_->wake : kUsual);
@@ -147,11 +147,10 @@ void Exchange::remember(const RequestHead& head) {
 
 // name--scope.DOMAIN: where scope is an app and the name is one's own it is the ordinary session; else the
 // record says whose it is, which only the store knows.
-std::optional<Failure> Exchange::enter_environment(const Route& route, const Principal& principal) {
+void Exchange::enter_environment(const Route& route, const Principal& principal) {
   app_ = settings_->find_app(route.scope);
   key_ = SessionKey(route.scope, route.name);
   environment_ = app_ == nullptr || route.name != principal.session_name;
-  return std::nullopt;
 }
 
 Awaitable<void> Exchange::check_environment() {

@@ -141,22 +141,20 @@ void Poller::run_ready() {
 // By way of the io_context, so that all that is due comes before.
 void Poller::wake_after_others(PolledSocket& socket) {
   after_others_.push_back(&socket);
-  if (std::exchange(posted_others_, true)) return;
-  asio::post(io_, [this] {
-    posted_others_ = false;
-    for (PolledSocket* const one : std::exchange(after_others_, {}))
-      append(std::exchange(one->readers_, nullptr));
-    run_ready();
-    disarm_if_idle();
-  });
+  post_ready();
 }
 
 void Poller::resume_later(ReadinessAwaiter* first) {
   append(first);
-  if (posted_ || ready_ == nullptr) return;
-  posted_ = true;
+  if (ready_ != nullptr) post_ready();
+}
+
+void Poller::post_ready() {
+  if (std::exchange(posted_, true)) return;
   asio::post(io_, [this] {
     posted_ = false;
+    for (PolledSocket* const one : std::exchange(after_others_, {}))
+      append(std::exchange(one->readers_, nullptr));
     run_ready();
     disarm_if_idle();
   });

@@ -90,6 +90,7 @@ class Poller {
   void dispatch(PolledSocket& socket, std::uint32_t events);
   void append(ReadinessAwaiter* first);
   void run_ready();
+  void post_ready();
 
   asio::io_context& io_;
   asio::posix::basic_stream_descriptor<Executor> epoll_;
@@ -104,7 +105,6 @@ class Poller {
   bool armed_ = false;
   bool in_turn_ = false;
   bool posted_ = false;
-  bool posted_others_ = false;
 };
 
 }  // namespace alcove::proxy

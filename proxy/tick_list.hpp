@@ -12,34 +12,27 @@
 
 namespace alcove::proxy {
 
-// What is looked at; its place in the list moves when another leaves.
-class Ticked {
- public:
-  // A moment that it asked for has come. Answers the next one; what is asked for meanwhile is overwritten.
-  virtual SteadyTime on_tick(SteadyTime now) = 0;
+constexpr SteadyTime kNextTick = SteadyTime::min();
 
-  std::uint32_t tick_place = 0;  // TickList's alone
-
- protected:
-  ~Ticked() = default;
-};
-
+// `Who` has:
+//   SteadyTime on_tick(SteadyTime now);  a moment that it asked for has come. Answers the next one; what is
+//                                        asked for meanwhile is overwritten
+//   std::uint32_t tick_place;            the list's: it moves when another leaves
+template <class Who>
 class TickList {
  public:
-  static constexpr SteadyTime kNextTick = SteadyTime::min();
-
-  void enter(Ticked& who) {
+  void enter(Who& who) {
     who.tick_place = static_cast<std::uint32_t>(entries_.size());
     entries_.push_back({SteadyTime::max(), &who});
   }
-  void leave(const Ticked& who) {
+  void leave(const Who& who) {
     entries_[who.tick_place] = entries_.back();
     entries_[who.tick_place].who->tick_place = who.tick_place;
     entries_.pop_back();
   }
   // To be looked at by the first tick at or after `moment`. Only ever sooner: to be looked at in vain is
   // cheaper than to keep later moments.
-  void by(const Ticked& who, SteadyTime moment) {
+  void by(const Who& who, SteadyTime moment) {
     SteadyTime& due = entries_[who.tick_place].due;
     due = std::min(due, moment);
   }
@@ -57,7 +50,7 @@ class TickList {
  private:
   struct Entry {
     SteadyTime due;
-    Ticked* who;
+    Who* who;
   };
   std::vector<Entry> entries_;
 };

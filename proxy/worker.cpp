@@ -148,7 +148,7 @@ void Worker::begin_drain(Millis accepting_for) {
   ready_.store(false, std::memory_order_relaxed);
   stop_accepting_at_ = SteadyClock::now() + accepting_for;
   hard_stop_at_ = stop_accepting_at_ + settings->timeouts.drain;
-  connections.for_each([](Ticked& conn) { static_cast<ClientConn&>(conn).on_drain(); });
+  connections.for_each([](ClientConn& conn) { conn.on_drain(); });
   tick_.cancel();
 }
 
@@ -172,7 +172,7 @@ void Worker::finish() {
 }
 
 void Worker::end_connections() {
-  connections.for_each([](Ticked& conn) { static_cast<ClientConn&>(conn).end(); });
+  connections.for_each([](ClientConn& conn) { conn.end(); });
 }
 
 void Worker::drain(Millis accepting_for) {

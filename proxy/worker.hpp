@@ -33,6 +33,8 @@
 
 namespace alcove::proxy {
 
+class ClientConn;
+
 // What the workers of one gateway share; none of it is touched by a request that hits the route cache.
 struct Shared {
   HoldBudget holds;
@@ -83,8 +85,8 @@ class Worker {
   ResponseHead response_head;  // the same for answers
   std::string key_text;        // scratch for a session key on the hot path
   std::vector<char> tunnel_buffer;  // lent to the tunnel that has bytes to move, never across a suspension
-  TickList connections;             // each a ClientConn
-  std::minstd_rand random;          // for spreading things over time, nothing more
+  TickList<ClientConn> connections;
+  std::minstd_rand random;  // for spreading things over time, nothing more
 
   bool draining() const { return draining_; }
   // While draining: when a WebSocket is to be closed. Each at a moment of its own, so that not all come back

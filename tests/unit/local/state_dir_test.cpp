@@ -89,9 +89,21 @@ TEST_F(StateDirTest, only_the_last_logs_of_a_session_are_kept) {
     fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(10 - generation));
     dir->remove(pod);
   }
-  EXPECT_EQ(dir->latest_log(name.key), 6U);
+  EXPECT_EQ(dir->latest(name.key), 6U);
   EXPECT_FALSE(read_log(dir->log_stem({name.key, 3}), 0, 10));
   EXPECT_TRUE(read_log(dir->log_stem({name.key, 4}), 0, 10));
+}
+
+TEST_F(StateDirTest, latest_is_what_runs_though_it_has_written_nothing_yet) {
+  auto dir = open();
+  EXPECT_EQ(dir->latest(name.key), 0U);
+  const PodName before{name.key, name.generation + 1};
+  ASSERT_TRUE(dir->make_working_directory(before));
+  LogWriter(dir->log_stem(before), 4'096).write("said\n");
+  dir->remove(before);
+  EXPECT_EQ(dir->latest(name.key), before.generation);
+  ASSERT_TRUE(dir->write(record()));
+  EXPECT_EQ(dir->latest(name.key), name.generation);
 }
 
 TEST_F(StateDirTest, new_pod_of_an_old_name_begins_with_an_empty_log) {

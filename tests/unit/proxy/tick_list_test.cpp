@@ -10,23 +10,24 @@
 namespace alcove::test {
 namespace {
 
-using proxy::Ticked;
-using proxy::TickList;
-
 SteadyTime at(int ms) {
   return SteadyTime{} + Millis{ms};
 }
 
-struct Sleeper final : Ticked {
+struct Sleeper;
+using TickList = proxy::TickList<Sleeper>;
+
+struct Sleeper {
   explicit Sleeper(TickList& l) : list(l) { list.enter(*this); }
   ~Sleeper() { list.leave(*this); }
-  SteadyTime on_tick(SteadyTime now) override {
+  SteadyTime on_tick(SteadyTime now) {
     looked_at = now;
     ++looks;
     return next;
   }
 
   TickList& list;
+  std::uint32_t tick_place = 0;
   SteadyTime next = SteadyTime::max();
   SteadyTime looked_at{};
   int looks = 0;
@@ -51,11 +52,11 @@ TEST(TickListTest, looks_again_when_the_last_look_said_so) {
   TickList list;
   Sleeper one(list);
   one.next = at(250);
-  list.by(one, TickList::kNextTick);
+  list.by(one, proxy::kNextTick);
   list.tick(at(0));
   list.tick(at(249));
   EXPECT_EQ(one.looks, 1);
-  one.next = TickList::kNextTick;
+  one.next = proxy::kNextTick;
   for (const int ms : {250, 251, 252}) list.tick(at(ms));
   EXPECT_EQ(one.looks, 4);
 }
@@ -75,7 +76,7 @@ TEST(TickListTest, keeps_everyones_moment_while_others_come_and_go) {
     }
   }
   std::size_t present = 0;
-  list.for_each([&present](Ticked&) { ++present; });
+  list.for_each([&present](Sleeper&) { ++present; });
   EXPECT_EQ(present, sleepers.size());
   for (int ms = 0; ms < 1000; ++ms) list.tick(at(ms));
   for (const auto& [sleeper, ms] : sleepers) {
