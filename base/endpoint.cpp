@@ -14,6 +14,22 @@ Error not_an_endpoint(std::string_view text) {
 
 }  // namespace
 
+PackedEndpoint::PackedEndpoint(const Endpoint& endpoint) : port_(endpoint.port()) {
+  namespace ip = boost::asio::ip;
+  const ip::address address = endpoint.address();
+  const ip::address_v6 v6 =
+      address.is_v6() ? address.to_v6() : ip::make_address_v6(ip::v4_mapped, address.to_v4());
+  address_ = v6.to_bytes();
+  scope_ = static_cast<std::uint32_t>(v6.scope_id());
+}
+
+Endpoint PackedEndpoint::unpacked() const {
+  namespace ip = boost::asio::ip;
+  const ip::address_v6 v6(address_, scope_);
+  if (v6.is_v4_mapped()) return {ip::make_address_v4(ip::v4_mapped, v6), port_};
+  return {v6, port_};
+}
+
 Result<Endpoint> parse_endpoint(std::string_view text) {
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return not_an_endpoint(text);

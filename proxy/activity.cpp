@@ -9,7 +9,8 @@ namespace {
 // apart.
 constexpr Millis kLeaseMargin{5'000};
 
-constexpr Millis kNotSaid{-1};
+constexpr ShortMillis kNotSaid{-1};
+constexpr Millis kMostQuiet{10'000};
 
 std::string_view word(ActivityKind kind) {
   switch (kind) {
@@ -35,28 +36,37 @@ void Activity::enlist(CachedRoute& route) {
   marked_.emplace_back(&route);
 }
 
-std::vector<Beat::Mark> Activity::collect_marks(SteadyTime now) {
-  std::vector<Beat::Mark> marks;
-  marks.reserve(marked_.size());
-  std::vector<RoutePtr> still;
+// For so long a use says nothing new to the store: the idle time ends much later, and when it was last used
+// will have been said by then. Not the same for all, so that sessions which began together spread out.
+Millis Activity::quiet_time(const CachedRoute& route) {
+  const Millis most =
+      route.idle_timeout > Millis{0} ? std::min<Millis>(route.idle_timeout / 60, kMostQuiet) : kMostQuiet;
+  return most * (48 + told_++ % 17) / 64;
+}
+
+// Whoever has left the cache is told of at once: its session may drain, and this mark rescues it.
+Activity::Told Activity::collect_marks(SteadyTime now) {
+  Told told;
+  std::size_t stay = 0;
   for (RoutePtr& route : marked_) {
     if (route->in_flight > 0) route->last_activity = now;
-    const auto age = std::chrono::duration_cast<Millis>(now - route->last_activity);
-    Beat::Mark& mark = marks.emplace_back();
-    mark.key = route->key;
-    mark.generation = route->generation;
-    mark.age = std::max(age, Millis{0});
-    mark.what = word(route->kind);
-    if (route->busy_for >= Millis{0}) mark.busy_for = route->busy_for;
-    route->busy_for = kNotSaid;
-    if (route->in_flight > 0) {
-      still.push_back(std::move(route));
-    } else {
-      route->marked = false;
+    const bool wait = route->current && route->busy_for < Millis{0} && now < route->tell_at && !stopping_;
+    if (!wait) {
+      Beat::Mark& mark = told.marks.emplace_back();
+      mark.key = route->session_key();
+      mark.generation = route->generation;
+      mark.age = std::max(std::chrono::duration_cast<Millis>(now - route->last_activity), Millis{0});
+      mark.what = word(route->kind);
+      if (route->busy_for >= Millis{0}) mark.busy_for = route->busy_for;
+      route->busy_for = kNotSaid;
+      route->tell_at = now + quiet_time(*route);
+      told.routes.push_back(route);
     }
+    route->marked = wait || route->in_flight > 0;
+    if (route->marked) marked_[stay++].swap(route);
   }
-  marked_ = std::move(still);
-  return marks;
+  marked_.resize(stay);
+  return told;
 }
 
 // A beat that fails keeps its marks for the next one: the store forgets nothing that it was not told.
@@ -67,16 +77,18 @@ Awaitable<bool> Activity::beat_once() {
   beat.gateway = gateway_;
   beat.seen = seen_;
   beat.lease = known_for + kLeaseMargin;
-  std::vector<RoutePtr> sent_routes = marked_;
-  beat.marks = collect_marks(sent);
-  std::vector<Millis> said;
-  said.reserve(beat.marks.size());
-  for (const Beat::Mark& mark : beat.marks) said.push_back(mark.busy_for.value_or(kNotSaid));
+  Told told = collect_marks(sent);
+  std::vector<ShortMillis> said;
+  said.reserve(told.marks.size());
+  for (const Beat::Mark& mark : told.marks)
+    said.push_back(mark.busy_for ? std::chrono::duration_cast<ShortMillis>(*mark.busy_for) : kNotSaid);
+  beat.marks = std::move(told.marks);
   auto reply = co_await store_.beat(std::move(beat));
   if (!reply) {
     metrics_.beats_failed.add();
-    for (std::size_t i = 0; i < sent_routes.size(); ++i) {
-      CachedRoute& route = *sent_routes[i];
+    for (std::size_t i = 0; i < told.routes.size(); ++i) {
+      CachedRoute& route = *told.routes[i];
+      route.tell_at = {};
       if (!route.marked) enlist(route);
       if (route.busy_for < Millis{0}) route.busy_for = said[i];
     }
@@ -86,7 +98,7 @@ Awaitable<bool> Activity::beat_once() {
   // and no answer names them any more.
   if (!lease_runs(SteadyClock::now())) routes_.clear();
   for (const auto& [key, generation] : reply->draining) {
-    const RoutePtr route = routes_.drop(key, generation);
+    const RoutePtr route = routes_.drop(key.text(), generation);
     // In use here: the next beat says so and rescues it.
     if (route != nullptr && (route->in_flight > 0 || route->marked)) hurried_ = true;
   }

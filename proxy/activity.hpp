@@ -1,5 +1,7 @@
 // Activity: which sessions this worker serves and when they were last used, told to the store once per
 // activity_interval in one beat, which is also the worker's heartbeat and its acknowledgement of drains.
+// A session that goes on being used is told of again after a sixtieth of its idle timeout, at most 10 s; at
+// once when it drains.
 // Step 9 of the way of a request. Thread: the worker's.
 //
 // Why eviction is safe (docs/architecture.md): a route is used only while the lease runs, which every
@@ -23,7 +25,7 @@ class Activity {
  public:
   Activity(Executor executor, Store& store, RouteCache& routes, WorkerMetrics& metrics, std::string gateway);
 
-  // A use at `now`. Cheap: two stores and, the first time since the last beat, a push_back.
+  // A use at `now`. Cheap: two stores and, the first time since it was told, a push_back.
   void mark(CachedRoute& route, ActivityKind kind, SteadyTime now) {
     route.last_activity = now;
     route.kind = kind;
@@ -41,7 +43,7 @@ class Activity {
 
   // The pod says that it is busy for so long, whatever is seen of it; zero: no longer.
   void busy(CachedRoute& route, Millis busy_for, SteadyTime now) {
-    route.busy_for = busy_for;
+    route.busy_for = std::chrono::duration_cast<ShortMillis>(busy_for);
     mark(route, ActivityKind::request, now);
   }
 
@@ -61,7 +63,12 @@ class Activity {
  private:
   void enlist(CachedRoute& route);
   Awaitable<bool> beat_once();
-  std::vector<Beat::Mark> collect_marks(SteadyTime now);
+  struct Told {
+    std::vector<RoutePtr> routes;
+    std::vector<Beat::Mark> marks;  // of each of them
+  };
+  Told collect_marks(SteadyTime now);
+  Millis quiet_time(const CachedRoute& route);
 
   Store& store_;
   RouteCache& routes_;
@@ -69,9 +76,10 @@ class Activity {
   std::string gateway_;
   SettingsPtr settings_;
   Event wake_;
-  std::vector<RoutePtr> marked_;
+  std::vector<RoutePtr> marked_;  // in flight, or used since they were told
   std::uint64_t seen_ = 0;
   SteadyTime lease_until_{};
+  std::uint32_t told_ = 0;
   bool hurried_ = false;
   bool stopping_ = false;
 };

@@ -92,7 +92,7 @@ Awaitable<std::unique_ptr<PodConn>> Exchange::connect() {
   conn_.set_pod(pod.get());
   conn_.limit(settings_->timeouts.connect);
   conn_.watch_client(true);
-  const error_code ec = co_await worker_.pods.connect(*pod, route_->endpoint);
+  const error_code ec = co_await worker_.pods.connect(*pod, route_->endpoint.unpacked());
   conn_.set_pod(nullptr);
   dial_us_ = to_micros(SteadyClock::now() - began);
   if (ec) pod.reset();
@@ -103,7 +103,7 @@ Awaitable<std::unique_ptr<PodConn>> Exchange::connect() {
 // it is time to give up.
 Awaitable<bool> Exchange::dial_again_later() {
   Millis& pause = setbacks().pause;
-  if (key_.empty()) key_ = route_->key;
+  if (key_.empty()) key_ = route_->session_key();
   worker_.resolver.suspect(*route_);
   use_route(nullptr);
   if (SteadyClock::now() + pause >= hold_until_) co_return false;
@@ -120,7 +120,7 @@ Exchange::Setbacks& Exchange::setbacks() {
 
 // Steps 7 and 8. Nothing: the pod turned out to have gone, and the request may be tried again.
 Awaitable<std::optional<Exchange::After>> Exchange::try_pod() {
-  if (setbacks_ != nullptr && setbacks_->broken_off && route_->pod_uid == setbacks_->dead_uid) {
+  if (setbacks_ != nullptr && setbacks_->broken_off && route_->pod_uid() == setbacks_->dead_uid) {
     const bool again = co_await dial_again_later();
     if (again && SteadyClock::now() < setbacks_->successor_until) co_return std::nullopt;
     co_return co_await answer(std::move(*setbacks_->broken_off));
@@ -148,7 +148,7 @@ Awaitable<std::optional<Exchange::After>> Exchange::try_pod() {
       ++stale_connections_;
       // The pod may be gone by now, and its address another's: only a route that still stands is dialled.
       if (!route_->current || !worker_.activity.lease_runs(SteadyClock::now())) {
-        if (key_.empty()) key_ = route_->key;
+        if (key_.empty()) key_ = route_->session_key();
         use_route(nullptr);
       }
       co_return std::nullopt;
@@ -162,7 +162,7 @@ Awaitable<std::optional<Exchange::After>> Exchange::try_pod() {
   // that comes after it may be sent one that changes nothing, once.
   if (outcome.successor && !setbacks().broken_off) {
     worker_.metrics.retries.add();
-    setbacks_->dead_uid = route_->pod_uid;
+    setbacks_->dead_uid = route_->pod_uid();
     setbacks_->broken_off = std::move(outcome.failure);
     setbacks_->successor_until = SteadyClock::now() + kSuccessorWait;
     co_return std::nullopt;
@@ -280,8 +280,8 @@ void Exchange::log() {
   line.method = facts_.method;
   line.host = facts_.host;
   line.path = facts_.path.substr(0, facts_.path.find('?'));
-  line.session = route_ != nullptr ? std::string_view(route_->key.text()) : std::string_view(key_.text());
-  const std::string pod = route_ != nullptr ? to_string(route_->endpoint) : std::string();
+  line.session = route_ != nullptr ? route_->key() : std::string_view(key_.text());
+  const std::string pod = route_ != nullptr ? to_string(route_->endpoint.unpacked()) : std::string();
   line.pod = pod;
   line.source = own_reply_ && source_.empty() ? "own" : source_;
   line.status = status_;

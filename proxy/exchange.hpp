@@ -114,32 +114,34 @@ class Exchange {
   const AppSettings* app_ = nullptr;
   SessionKey key_;
   std::string user_;
-  bool environment_ = false;  // the record decides whether this user may enter
   PooledText told_;           // what facts_ shows
   PooledText pod_head_;       // the rewritten head, ready to be sent
   BodyReader upload_{BodyFraming{}};
-  std::size_t taken_ = 0;    // raw bytes at the front of conn_.in that belong to the piece taken last
-  bool upload_cut_ = false;  // the body was not passed on to its end
+  std::size_t taken_ = 0;  // raw bytes at the front of conn_.in that belong to the piece taken last
   RoutePtr route_;
   std::unique_ptr<Tunnel> tunnel_;
   std::unique_ptr<Setbacks> setbacks_;
-  bool in_flight_ = false;  // counted in the route
-  bool from_hold_ = false;
   SteadyTime ready_at_{};
   SteadyTime hold_until_{};
-  After last_after_ = After::abort;  // of the last reply of our own
+
+  // Side by side, since a tunnel keeps its exchange.
+  bool environment_ = false;  // the record decides whether this user may enter
+  bool upload_cut_ = false;   // the body was not passed on to its end
+  bool in_flight_ = false;    // counted in the route
+  bool from_hold_ = false;
   bool logged_ = false;
+  bool own_reply_ = false;
+  bool reused_ = false;
+  After last_after_ = After::abort;  // of the last reply of our own
+  int status_ = 0;
 
   // For the log
   std::string_view source_ = "";
-  int status_ = 0;
-  bool own_reply_ = false;
   Rare<Failure> failure_;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint32_t tries_ = 0;
   std::uint32_t stale_connections_ = 0;
-  bool reused_ = false;
   std::int64_t hold_us_ = -1;
   std::int64_t dial_us_ = -1;
   std::int64_t first_us_ = -1;

@@ -25,7 +25,7 @@ Awaitable<void> Exchange::find_quietly() {
     failure_ = Failure{Side::alcove, Phase::lookup, 503, "no pod runs, and this path does not start one", 5};
   } else {
     source_ = "store";
-    use_route(worker_.routes.insert(session->key, session->generation, session->endpoint, session->pod_uid));
+    use_route(worker_.routes.insert(*session));
   }
 }
 

@@ -140,7 +140,7 @@ void WaitingRooms::heard(const std::shared_ptr<Room>& room, const Session& sessi
   }
   switch (session.state) {
     case State::ready: {
-      RoutePtr route = routes_.insert(session.key, session.generation, session.endpoint, session.pod_uid);
+      RoutePtr route = routes_.insert(session);
       settle(room, std::move(route), {});
       break;
     }

@@ -1,14 +1,14 @@
 #include "proxy/pod_pool.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace alcove::proxy {
 
 std::unique_ptr<PodConn> PodPool::take(CachedRoute& route, bool surely) {
-  while (!route.idle.empty()) {
-    std::unique_ptr<PodConn> pod = std::move(route.idle.back());
-    route.idle.pop_back();
+  while (route.idle != nullptr) {
+    std::unique_ptr<PodConn> pod = std::move(route.idle);
+    route.idle = std::move(pod->next);
+    --route.idle_count;
     // The pod has written to it or closed it while it was idle: anything there ends it (rules 9 and 13).
     if (!pod->socket.is_quiet(surely || pod->suspect)) continue;
     pod->reused = true;
@@ -25,11 +25,14 @@ Awaitable<error_code> PodPool::connect(PodConn& pod, Endpoint endpoint) {
 }
 
 void PodPool::put(CachedRoute& route, std::unique_ptr<PodConn> pod, SteadyTime idle_until) {
-  if (!route.current || !pod->in.empty() || route.idle.size() >= kMostIdle) return;
+  if (!route.current || !pod->in.empty() || route.idle_count >= kMostIdle) return;
   pod->in.release_if_empty();
   pod->idle_until = idle_until;
-  route.idle.push_back(std::move(pod));
-  if (std::exchange(route.pooled, true)) return;
+  pod->next = std::move(route.idle);
+  route.idle = std::move(pod);
+  ++route.idle_count;
+  if (route.pooled) return;
+  route.pooled = true;
   pooled_.push_back({idle_until, &route});
 }
 
@@ -40,17 +43,19 @@ void PodPool::sweep(SteadyTime now) {
       ++i;
       continue;
     }
-    // The oldest are in front.
-    auto& idle = pooled.route->idle;
-    const auto good =
-        std::find_if(idle.begin(), idle.end(), [now](const auto& pod) { return pod->idle_until > now; });
-    idle.erase(idle.begin(), good);
-    if (!idle.empty()) {
-      pooled.look_at = idle.front()->idle_until;
+    // The newest are in front: with the first that is due begins what goes.
+    CachedRoute& route = *pooled.route;
+    std::unique_ptr<PodConn>* due = &route.idle;
+    for (route.idle_count = 0; *due != nullptr && (*due)->idle_until > now; ++route.idle_count) {
+      pooled.look_at = (*due)->idle_until;
+      due = &(*due)->next;
+    }
+    due->reset();
+    if (route.idle_count > 0) {
       ++i;
       continue;
     }
-    pooled.route->pooled = false;
+    route.pooled = false;
     std::swap(pooled, pooled_.back());
     pooled_.pop_back();
   }

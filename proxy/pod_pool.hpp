@@ -23,6 +23,7 @@ class PodConn {
   bool reused = false;
   bool suspect = false;  // its last answer had no body, by rule: a wrong one may still be on its way
   SteadyTime idle_until{};
+  std::unique_ptr<PodConn> next;  // while it is idle: put before this one
 };
 
 class PodPool {

@@ -22,7 +22,7 @@ CachedRoute* Resolver::known(std::string_view key, SteadyTime now) {
 }
 
 void Resolver::suspect(const CachedRoute& route) {
-  routes_.drop(route.key, route.generation);
+  routes_.drop(route.key(), route.generation);
 }
 
 // Pushes only ever take routes away; new ones come with the store's answers (hold.hpp says why).
@@ -31,8 +31,8 @@ void Resolver::on_transition(const Transition& transition) {
   const bool begins = transition.state == State::pending || transition.state == State::starting ||
                       transition.state == State::ready;
   if (begins) {
-    if (transition.generation > 0) routes_.drop(transition.key, transition.generation - 1);
-  } else if (const RoutePtr dropped = routes_.drop(transition.key, transition.generation);
+    if (transition.generation > 0) routes_.drop(transition.key.text(), transition.generation - 1);
+  } else if (const RoutePtr dropped = routes_.drop(transition.key.text(), transition.generation);
              dropped != nullptr && transition.state == State::draining &&
              (dropped->in_flight > 0 || dropped->marked)) {
     activity_.hurry();

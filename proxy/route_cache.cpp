@@ -2,11 +2,45 @@
 
 #include "proxy/pod_pool.hpp"
 
-namespace alcove::proxy {
+#include <algorithm>
+#include <limits>
 
-CachedRoute::CachedRoute(SessionKey k, Generation g, Endpoint e, std::string uid)
-    : key(std::move(k)), pod_uid(std::move(uid)), generation(g), endpoint(std::move(e)) {}
+namespace alcove::proxy {
+namespace {
+
+ShortMillis shorter(Millis time) {
+  return ShortMillis(static_cast<std::int32_t>(
+      std::clamp<Millis::rep>(time.count(), 0, std::numeric_limits<std::int32_t>::max())));
+}
+
+}  // namespace
+
+CachedRoute::CachedRoute(const Session& session)
+    : generation(session.generation),
+      idle_timeout(shorter(session.policy.idle_timeout)),
+      endpoint(session.endpoint),
+      uid_bytes_(static_cast<std::uint16_t>(session.pod_uid.size())),
+      key_bytes_(static_cast<std::uint8_t>(session.key.text().size())) {
+  char* const end =
+      std::copy(session.key.text().begin(), session.key.text().end(), reinterpret_cast<char*>(this + 1));
+  std::copy(session.pod_uid.begin(), session.pod_uid.end(), end);
+}
 CachedRoute::~CachedRoute() = default;
+
+RoutePtr CachedRoute::make(const Session& session) {
+  const WithTexts texts{session.key.text().size() + session.pod_uid.size()};
+  return RoutePtr(new (texts) CachedRoute(session));
+}
+
+SessionKey CachedRoute::session_key() const {
+  const std::size_t slash = key().find('/');
+  return SessionKey(key().substr(0, slash), key().substr(slash + 1));
+}
+
+bool CachedRoute::leads_to(const Session& session) const {
+  return generation == session.generation && pod_uid() == session.pod_uid &&
+         endpoint == PackedEndpoint(session.endpoint);
+}
 
 RouteCache::RouteCache(std::size_t most) : most_(most) {}
 RouteCache::~RouteCache() {
@@ -15,43 +49,42 @@ RouteCache::~RouteCache() {
 
 void RouteCache::detach(CachedRoute& route) {
   route.current = false;
-  route.idle.clear();
+  route.idle.reset();
+  route.idle_count = 0;
 }
 
 CachedRoute* RouteCache::find(std::string_view key) {
   const auto found = routes_.find(key);
   if (found == routes_.end()) return nullptr;
-  found->second->used = true;
-  return found->second.get();
+  (*found)->used = true;
+  return found->get();
 }
 
-RoutePtr RouteCache::insert(const SessionKey& key, Generation generation, const Endpoint& endpoint,
-                            const std::string& pod_uid) {
-  if (const auto found = routes_.find(key.text()); found != routes_.end()) {
-    CachedRoute& there = *found->second;
-    if (there.generation == generation && there.pod_uid == pod_uid && there.endpoint == endpoint)
-      return found->second;
-    if (there.generation > generation) return RoutePtr(new CachedRoute(key, generation, endpoint, pod_uid));
+RoutePtr RouteCache::insert(const Session& session) {
+  if (const auto found = routes_.find(session.key.text()); found != routes_.end()) {
+    CachedRoute& there = **found;
+    if (there.leads_to(session)) return *found;
+    if (there.generation > session.generation) return CachedRoute::make(session);
     detach(there);
     routes_.erase(found);
   }
   if (routes_.size() >= most_) make_room();
-  RoutePtr route(new CachedRoute(key, generation, endpoint, pod_uid));
-  routes_.emplace(route->key.text(), route);
+  RoutePtr route = CachedRoute::make(session);
+  routes_.insert(route);
   return route;
 }
 
-RoutePtr RouteCache::drop(const SessionKey& key, Generation up_to) {
-  const auto found = routes_.find(key.text());
-  if (found == routes_.end() || found->second->generation > up_to) return nullptr;
-  RoutePtr route = found->second;
+RoutePtr RouteCache::drop(std::string_view key, Generation up_to) {
+  const auto found = routes_.find(key);
+  if (found == routes_.end() || (*found)->generation > up_to) return nullptr;
+  RoutePtr route = *found;
   routes_.erase(found);
   detach(*route);
   return route;
 }
 
 void RouteCache::clear() {
-  for (auto& entry : routes_) detach(*entry.second);
+  for (const RoutePtr& route : routes_) detach(*route);
   routes_.clear();
 }
 
@@ -59,7 +92,7 @@ void RouteCache::clear() {
 void RouteCache::make_room() {
   std::size_t to_go = most_ / 16 + 1;
   for (auto it = routes_.begin(); it != routes_.end() && to_go > 0;) {
-    CachedRoute& route = *it->second;
+    CachedRoute& route = **it;
     if (route.used && route.in_flight == 0) {
       route.used = false;
       ++it;
@@ -74,7 +107,7 @@ void RouteCache::make_room() {
     --to_go;
   }
   if (routes_.size() >= most_) {
-    detach(*routes_.begin()->second);
+    detach(**routes_.begin());
     routes_.erase(routes_.begin());
   }
 }

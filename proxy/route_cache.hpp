@@ -6,45 +6,71 @@
 // A CachedRoute is one generation's pod: key, generation, endpoint and UID together are the fence, and the
 // idle connections to the pod live in it, so that one can never be used for another pod. An exchange keeps
 // its route alive after it has left the cache; `current` then is false, and its connections are closed
-// instead of kept.
+// instead of kept. There may be a million: a route is one allocation with its texts behind it, and the cache
+// holds pointers and nothing else.
 #pragma once
 
 #include "base/endpoint.hpp"
-#include "base/session_key.hpp"
 #include "base/time.hpp"
+#include "store/session.hpp"
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
+#include <array>
+#include <cstddef>
+#include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace alcove::proxy {
 
 class PodConn;
 
+using ShortMillis = std::chrono::duration<std::int32_t, std::milli>;  // up to 24 days
+
 enum class ActivityKind : std::uint8_t { none, request, body, websocket };
 
-struct CachedRoute : boost::intrusive_ref_counter<CachedRoute, boost::thread_unsafe_counter> {
-  CachedRoute(SessionKey k, Generation g, Endpoint e, std::string uid);
+class CachedRoute final : public boost::intrusive_ref_counter<CachedRoute, boost::thread_unsafe_counter> {
+ public:
+  static boost::intrusive_ptr<CachedRoute> make(const Session& session);
   ~CachedRoute();
+  CachedRoute(const CachedRoute&) = delete;
+  CachedRoute& operator=(const CachedRoute&) = delete;
+  static void operator delete(void* memory) { ::operator delete(memory); }
 
-  SessionKey key;
-  std::string pod_uid;
-  Generation generation;
-  Endpoint endpoint;
-  SteadyTime last_activity{};
-  Millis busy_for{-1};          // from last_activity on, as the pod said; negative: nothing to tell the store
+  std::string_view key() const { return {texts(), key_bytes_}; }  // SessionKey::text()
+  std::string_view pod_uid() const { return {texts() + key_bytes_, uid_bytes_}; }
+  SessionKey session_key() const;
+  bool leads_to(const Session& session) const;  // the same pod
+
   std::uint32_t in_flight = 0;  // exchanges that are activity as long as they last
+  const Generation generation;
+  SteadyTime last_activity{};
+  SteadyTime tell_at{};           // Activity: the store knows of a use that was not long before
+  std::unique_ptr<PodConn> idle;  // the first of PodPool's list: last in, first out
+  ShortMillis idle_timeout;
+  ShortMillis busy_for{-1};  // from last_activity on, as the pod said; negative: nothing to tell the store
+  const PackedEndpoint endpoint;
+  std::uint16_t idle_count = 0;
   ActivityKind kind = ActivityKind::none;
-  bool marked = false;                         // is in Activity's list
-  bool current = true;                         // is in the cache
-  bool pooled = false;                         // is in PodPool's list
-  bool used = true;                            // since the hand of the clock came by
-  std::vector<std::unique_ptr<PodConn>> idle;  // last in, first out
+  bool marked : 1 = false;  // is in Activity's list
+  bool current : 1 = true;  // is in the cache
+  bool pooled : 1 = false;  // is in PodPool's list
+  bool used : 1 = true;     // since the hand of the clock came by
+
+ private:
+  struct WithTexts {
+    std::size_t bytes;
+  };
+  explicit CachedRoute(const Session& session);
+  static void* operator new(std::size_t size, WithTexts texts) { return ::operator new(size + texts.bytes); }
+  static void operator delete(void* memory, WithTexts) { ::operator delete(memory); }
+  const char* texts() const { return reinterpret_cast<const char*>(this + 1); }
+
+  std::uint16_t uid_bytes_;
+  std::uint8_t key_bytes_;
 };
 using RoutePtr = boost::intrusive_ptr<CachedRoute>;
 
@@ -55,20 +81,30 @@ class RouteCache {
 
   // nullptr: not known. `key` is SessionKey::text().
   CachedRoute* find(std::string_view key);
-  // Makes or replaces the route of a key; the same generation and UID keeps the route that is there.
-  RoutePtr insert(const SessionKey& key, Generation generation, const Endpoint& endpoint,
-                  const std::string& pod_uid);
+  // Makes or replaces the route of a session that is ready; the same pod keeps the route that is there.
+  RoutePtr insert(const Session& session);
   // Forgets the route if it is of this generation or an older one. Answers it, to look at what is in flight.
-  RoutePtr drop(const SessionKey& key, Generation up_to);
+  RoutePtr drop(std::string_view key, Generation up_to);
   void clear();
   std::size_t size() const { return routes_.size(); }
 
  private:
+  struct KeyHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+    std::size_t operator()(const RoutePtr& route) const { return (*this)(route->key()); }
+  };
+  struct SameKey {
+    using is_transparent = void;
+    bool operator()(const RoutePtr& a, const RoutePtr& b) const { return a->key() == b->key(); }
+    bool operator()(std::string_view key, const RoutePtr& route) const { return key == route->key(); }
+    bool operator()(const RoutePtr& route, std::string_view key) const { return key == route->key(); }
+  };
+
   void make_room();
   static void detach(CachedRoute& route);
 
-  // The view points into the route's own key.
-  boost::unordered_flat_map<std::string_view, RoutePtr> routes_;
+  boost::unordered_flat_set<RoutePtr, KeyHash, SameKey> routes_;
   std::size_t most_;
 };
 

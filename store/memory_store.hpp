@@ -13,7 +13,7 @@ namespace alcove {
 
 std::unique_ptr<Store> make_memory_store(std::shared_ptr<MemoryBackend> backend, Executor executor);
 
-class MemoryStore final : public Store {
+class MemoryStore : public Store {
  public:
   MemoryStore(std::shared_ptr<MemoryBackend> backend, Executor executor);
   ~MemoryStore() override;

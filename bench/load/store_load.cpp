@@ -1,15 +1,15 @@
-// Fills a Redis with sessions, or sends it what a gateway with many active sessions sends: by the store's own
-// code, so that nothing here knows how the records look.
+// Fills a Redis with sessions, or tells it what a gateway worker with many active sessions tells: by the
+// store's and the worker's own code, so that nothing here knows how the records look or when a use is told.
 //
 //   store_load fill --redis PORT --sessions N --endpoints FIRST_ADDRESS COUNT PORT
 //       N sessions demo/user-0 ... that are ready, at those endpoints in turn, idle after a day.
-//   store_load beat --redis PORT --sessions N --marks M --seconds T
-//       A beat a second with M marks, the next M of the N sessions each time. Prints "beating" after the
-//       first, and at the end one line of JSON: beats answered, and the longest one.
+//   store_load use --redis PORT --sessions N --each-second M --seconds T
+//       Uses M sessions a second, in turn, for T seconds. Prints "using" once the worker's lease runs.
 //
 // Ends with 1 and a line that says why when the store refuses something.
 #include "base/net.hpp"
 #include "base/time.hpp"
+#include "proxy/activity.hpp"
 #include "store/redis_store.hpp"
 
 #include <cstdio>
@@ -22,13 +22,13 @@ namespace {
 using namespace alcove;
 
 constexpr std::size_t kFillersAtOnce = 128;
-constexpr Millis kInterval{1'000};  // activity_interval's default
+constexpr Millis kSlice{50};
 constexpr Millis kDay{86'400'000};
 
 struct Options {
   std::uint16_t redis = 0;
   std::size_t sessions = 0;
-  std::size_t marks = 0;
+  std::size_t each_second = 0;
   std::size_t seconds = 0;
   asio::ip::address_v4 first;
   std::size_t endpoints = 1;
@@ -67,45 +67,38 @@ Awaitable<void> fill_some(Store& store, std::size_t first, const Options& option
   if (--left == 0) store.close();
 }
 
-Beat next_beat(const Options& options, std::size_t& next, std::uint64_t seen) {
-  Beat beat;
-  beat.gateway = "bench/0";
-  beat.seen = seen;
-  beat.marks.reserve(options.marks);
-  for (std::size_t i = 0; i < options.marks; ++i, next = (next + 1) % options.sessions) {
-    Beat::Mark& mark = beat.marks.emplace_back();
-    mark.key = key_of(next);
-    mark.generation = 1;
-    mark.what = "request";
-  }
-  return beat;
-}
+// What Activity needs beside the store.
+struct Worker {
+  Worker(asio::io_context& io, Store& store)
+      : activity(io.get_executor(), store, routes, metrics, "bench/0") {}
 
-Awaitable<void> beat_on(Store& store, Executor executor, const Options& options) {
+  proxy::RouteCache routes{10'000'000};
+  proxy::WorkerMetrics metrics;
+  proxy::Activity activity;
+};
+
+Awaitable<void> use_on(Worker& worker, Executor executor, const Options& options) {
   Timer timer(executor);
-  std::size_t next = 0;
-  std::uint64_t seen = 0;
-  Millis longest{0};
-  const SteadyTime began = SteadyClock::now();
-  for (std::size_t i = 0; i <= options.seconds; ++i) {
-    timer.expires_at(began + i * kInterval);
-    co_await timer.async_wait(kTuple);
-    const SteadyTime sent = SteadyClock::now();
-    Beat beat = next_beat(options, next, seen);
-    const Result<BeatReply> reply = co_await store.beat(std::move(beat));
-    if (!reply) die("a beat failed: " + reply.error().text);
-    seen = reply->epoch;
-    if (i == 0) {
-      std::puts("beating");
-      std::fflush(stdout);
-    } else {
-      longest = std::max(longest, std::chrono::duration_cast<Millis>(SteadyClock::now() - sent));
-    }
+  SteadyTime next = SteadyClock::now();
+  const auto slice = [&] {
+    timer.expires_at(next += kSlice);
+    return timer.async_wait(kTuple);
+  };
+  while (!worker.activity.lease_runs(SteadyClock::now())) co_await slice();
+  std::vector<proxy::RoutePtr> routes;
+  for (std::size_t i = 0; i < options.sessions; ++i)
+    routes.push_back(worker.routes.insert(session_of(i, options)));
+  std::puts("using");
+  std::fflush(stdout);
+  const std::size_t slices_a_second = Millis{1'000} / kSlice;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < options.seconds * slices_a_second; ++i) {
+    co_await slice();
+    const SteadyTime now = SteadyClock::now();
+    for (std::size_t n = options.each_second / slices_a_second; n > 0; --n, at = (at + 1) % routes.size())
+      worker.activity.mark(*routes[at], proxy::ActivityKind::request, now);
   }
-  std::printf("{\"beats\": %zu, \"longest_ms\": %lld}\n", options.seconds,
-              static_cast<long long>(longest.count()));
-  co_await store.leave("bench/0");
-  store.close();
+  worker.activity.stop();
 }
 
 std::size_t number(const char* text, std::size_t most) {
@@ -125,8 +118,8 @@ Options parse(int argc, char** argv) {
       options.redis = static_cast<std::uint16_t>(number(value, 65535));
     } else if (name == "--sessions") {
       options.sessions = number(value, 100'000'000);
-    } else if (name == "--marks") {
-      options.marks = number(value, 10'000'000);
+    } else if (name == "--each-second") {
+      options.each_second = number(value, 10'000'000);
     } else if (name == "--seconds") {
       options.seconds = number(value, 3600);
     } else if (name == "--endpoints" && i + 2 < argc) {
@@ -147,7 +140,7 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   const Options options = parse(argc, argv);
-  if ((what != "fill" && what != "beat") || options.redis == 0 || options.sessions == 0)
+  if ((what != "fill" && what != "use") || options.redis == 0 || options.sessions == 0)
     die("see the first lines of store_load.cpp");
   asio::io_context io{1};
   RedisStoreSettings settings;
@@ -157,9 +150,13 @@ int main(int argc, char** argv) {
   if (what == "fill") {
     for (std::size_t i = 0; i < kFillersAtOnce; ++i)
       launch(io.get_executor(), fill_some(*store, i, options, left));
-  } else {
-    launch(io.get_executor(), beat_on(*store, io.get_executor(), options));
+    io.run();
+    return 0;
   }
+  Worker worker(io, *store);
+  launch(io.get_executor(), worker.activity.run(std::make_shared<Settings>()),
+         [&](const std::exception_ptr&) { store->close(); });
+  launch(io.get_executor(), use_on(worker, io.get_executor(), options));
   io.run();
   return 0;
 }

@@ -21,20 +21,19 @@ using namespace alcove;
 
 void find(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
-  std::vector<SessionKey> sessions;
-  std::vector<std::string> uids;
+  std::vector<Session> sessions(count);
   for (std::size_t i = 0; i < count; ++i) {
-    sessions.emplace_back("notebook", "user-" + std::to_string(i));
+    sessions[i].key = SessionKey("notebook", "user-" + std::to_string(i));
+    sessions[i].generation = 1;
+    sessions[i].endpoint =
+        Endpoint(boost::asio::ip::address_v4(static_cast<std::uint32_t>(0x7f600001 + i)), 8080);
     // As the runtimes make them: 32 hexadecimal digits, or Kubernetes' 36 characters.
     std::string digits = std::to_string(i);
-    uids.push_back(std::string(36 - digits.size(), '0') + digits);
+    sessions[i].pod_uid = std::string(36 - digits.size(), '0') + digits;
   }
   proxy::RouteCache cache(1'000'000);
   const auto before = mallinfo2();
-  for (std::size_t i = 0; i < count; ++i) {
-    const Endpoint endpoint(boost::asio::ip::address_v4(static_cast<std::uint32_t>(0x7f600001 + i)), 8080);
-    cache.insert(sessions[i], 1, endpoint, uids[i]);
-  }
+  for (const Session& session : sessions) cache.insert(session);
   const auto after = mallinfo2();
   state.counters["bytes_per_route"] =
       static_cast<double>((after.uordblks + after.hblkhd) - (before.uordblks + before.hblkhd)) /
@@ -42,7 +41,7 @@ void find(benchmark::State& state) {
 
   std::vector<std::string> keys;
   keys.reserve(count);
-  for (const SessionKey& session : sessions) keys.push_back(session.text());
+  for (const Session& session : sessions) keys.push_back(session.key.text());
   std::minstd_rand random(1);
   std::shuffle(keys.begin(), keys.end(), random);
   std::size_t at = 0;

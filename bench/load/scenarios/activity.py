@@ -14,39 +14,40 @@ from load.scenarios.websockets import OpenSockets, most_sockets
 
 def run(options) -> Result:
     sessions = options.shrink(50_000)
+    window, settled = (1, 1) if options.quick else (max(options.seconds, 10), 12)
     result = Result("activity", "Activity and store traffic", f"""
-{sessions:,} sessions in a Redis. First by bench/load/store_load.cpp, which sends the beats of a gateway worker with the store's
-own code and nothing else: with every session in every beat (each was used in each second), and with a tenth of them (each
-was used once in ten seconds). Then through a gateway with as many WebSockets as it may have open files for, each of another
-session, silent: once none of them is activity (`websocket: data`, the default) and once all of them are, in every beat
-(`websocket: open`). Shares of a core over {max(options.seconds, 1):g} s.""")
+{sessions:,} sessions in a Redis. First by bench/load/store_load.cpp, which has a gateway worker's routes and activity and the
+store's client and nothing else: with every session used in each second, and with each used once in ten seconds. Then through a
+gateway with as many WebSockets as it may have open files for, each of another session, silent: once none of them is activity
+(`websocket: data`, the default) and once all of them are, all the time (`websocket: open`). A session that goes on being used
+is told of again after at most 10 s, so each figure is a share of a core over {window:g} s, {settled:g} s after the first use.""")
     with Stage() as stage:
         pods = backend(stage, measure.USERS)
         store = redis(stage)
         fill(stage, store, pods, sessions)
 
-        def beats(marks: int) -> dict:
-            seconds = max(2, round(options.seconds))
-            process = stage.start("beats", [BUILD / "load" / "store_load", "beat", "--redis", store.port, "--sessions", sessions,
-                                            "--marks", marks, "--seconds", seconds + 2], PROXY)
+        def use(each_second: int) -> dict:
+            process = stage.start("use", [BUILD / "load" / "store_load", "use", "--redis", store.port, "--sessions", sessions,
+                                          "--each-second", each_second, "--seconds", round(settled + window) + 1], PROXY)
             stage.note(process.popen.args[3:])
-            process.wait_line("beating")
-            gateway = shares(peers.Peer("beats", 0, process, beside=store.process), seconds)
+            process.wait_line("using")
+            time.sleep(settled)
+            gateway = shares(peers.Peer("use", 0, process, beside=store.process), window)
             if process.popen.wait(60) != 0:
                 raise RuntimeError(process.tail())
             stage.end(process)
             return gateway
 
         columns = [Column("gateway", "gateway, % of a core", 2), Column("redis", "redis-server, % of a core", 2)]
-        every, tenth = f"{sessions:,} marks in each beat", f"{sessions // 10:,} marks in each beat"
-        table = Table("Beats alone", columns, {})
-        seen = measure.rounds(options, [every, tenth], lambda name: beats(sessions if name == every else sessions // 10))
+        every, tenth = f"{sessions:,} sessions, each used every second", f"{sessions:,} sessions, each used every 10 s"
+        table = Table("Activity alone", columns, {})
+        seen = measure.rounds(options, [every, tenth], lambda name: use(sessions if name == every else sessions // 10))
         table.rows = seen
         result.tables.append(table)
         for name in (every, tenth):
             result.goals.append(Goal(f"gateway, {name}", table.median(name, "gateway"), 5, unit=" %"))
             result.goals.append(Goal(f"redis-server, {name}", table.median(name, "redis"), 10, unit=" %"))
-        result.tables.append(through_gateways(options, stage, pods, store, columns, result))
+        result.tables.append(through_gateways(options, stage, pods, store, columns, result, window, settled))
         result.commands = list(stage.commands)
     return result
 
@@ -57,18 +58,19 @@ def shares(peer: peers.Peer, seconds: float) -> dict:
     return {"gateway": 100 * cpu.used / cpu.wall, "redis": 100 * cpu.beside / cpu.wall}
 
 
-def through_gateways(options, stage: Stage, pods, store: Redis, columns: list[Column], result: Result) -> Table:
+def through_gateways(options, stage: Stage, pods, store: Redis, columns: list[Column], result: Result,
+                     window: float, settled: float) -> Table:
     count = most_sockets(options.shrink(10_000))
     rows: dict[str, dict] = {}
-    for name, setting in ((f"{count:,} silent WebSockets, no marks", "data"),
-                          (f"{count:,} silent WebSockets, {count:,} marks in each beat", "open")):
+    for name, setting in ((f"{count:,} silent WebSockets, not active", "data"),
+                          (f"{count:,} silent WebSockets, all active", "open")):
         peer = peers.alcove(stage, pods, name, "gateway", store=store, app={"websocket": setting})
         peer.beside = store.process
         result.config = peer.config
         with OpenSockets(stage, peer, count) as opened:
             opened.add(count)
-            time.sleep(2)  # what the opening marked has been sent
-            rows |= measure.rounds(options, [name], lambda _, peer=peer: shares(peer, max(2, options.seconds)))
+            time.sleep(settled)
+            rows |= measure.rounds(options, [name], lambda _, peer=peer: shares(peer, window))
         stage.end(peer.process)
     names = list(rows)
     result.notes.append("The difference of the two through the gateway, for 50,000 instead of that many: gateway "

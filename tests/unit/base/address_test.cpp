@@ -66,6 +66,18 @@ TEST(endpoint, parses_and_prints_the_same) {
     EXPECT_EQ(to_string(parse_endpoint(text).value()), text);
 }
 
+TEST(endpoint, packed_and_unpacked_is_the_same) {
+  for (const std::string text : {"127.0.1.1:9000", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:9000",
+                                 "[2001:db8::1]:65535", "[fe80::1%7]:80"}) {
+    const Endpoint endpoint = parse_endpoint(text).value();
+    EXPECT_EQ(PackedEndpoint(endpoint).unpacked(), endpoint) << text;
+  }
+  const auto packed = [](const std::string& text) { return PackedEndpoint(parse_endpoint(text).value()); };
+  EXPECT_EQ(packed("127.0.1.1:9000"), packed("127.0.1.1:9000"));
+  EXPECT_NE(packed("127.0.1.1:9000"), packed("127.0.1.1:9001"));
+  EXPECT_NE(packed("127.0.1.1:9000"), packed("[::1]:9000"));
+}
+
 TEST(endpoint, refuses_with_what_was_expected) {
   for (const std::string& text : {""s,
                                   ":"s,

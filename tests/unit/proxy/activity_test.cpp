@@ -1,4 +1,5 @@
-// What a worker may still believe when its lease begins: nothing that it learnt without one.
+// What a worker may still believe when its lease begins: nothing that it learnt without one. And what it
+// tells the store of the sessions that it serves, and when.
 #include "proxy/activity.hpp"
 
 #include "store/memory_store.hpp"
@@ -7,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <vector>
 
 namespace alcove::proxy {
 namespace {
@@ -15,9 +17,15 @@ class ActivityTest : public testing::Test {
  protected:
   ActivityTest() { settings->activity_interval = Millis{20}; }
 
-  void learn_route() {
-    routes.insert(SessionKey("demo", "ada"), 1, Endpoint(asio::ip::address_v4::loopback(), 9), "uid-1");
+  Session session() const {
+    Session ready;
+    ready.key = SessionKey("demo", "ada");
+    ready.generation = 1;
+    ready.endpoint = Endpoint(asio::ip::address_v4::loopback(), 9);
+    ready.pod_uid = "uid-1";
+    return ready;
   }
+  void learn_route() { routes.insert(session()); }
   bool knows_route() { return routes.find("demo/ada") != nullptr; }
   asio::io_context io{1};
   std::shared_ptr<MemoryBackend> backend = std::make_shared<MemoryBackend>();
@@ -57,6 +65,158 @@ TEST_F(ActivityTest, routes_do_not_outlive_a_lease_that_has_ended) {
   activity.stop();
   EXPECT_TRUE(test::run_until(
       io, [&] { return ended; }, Millis{10'000}));
+}
+
+// Beats go through, and each one's marks are kept; or they fail, when told so.
+class MarksKept : public MemoryStore {
+ public:
+  using MemoryStore::MemoryStore;
+  Awaitable<Result<BeatReply>> beat(Beat beat) override {
+    if (fails) {
+      ++failed;
+      co_return Error{Errc::unavailable, "not now"};
+    }
+    beats.push_back(beat.marks);
+    co_return co_await MemoryStore::beat(std::move(beat));
+  }
+
+  std::vector<std::vector<Beat::Mark>> beats;
+  bool fails = false;
+  int failed = 0;
+};
+
+class MarksTest : public ActivityTest {
+ protected:
+  MarksTest() {
+    launch(io, watched.run(settings), [&](const std::exception_ptr&) { ended = true; });
+    EXPECT_TRUE(test::run_until(io, [&] { return watched.lease_runs(SteadyClock::now()); }));
+  }
+  ~MarksTest() override {
+    watched.stop();
+    EXPECT_TRUE(test::run_until(io, [&] { return ended; }));
+  }
+
+  RoutePtr learn(Millis idle_timeout) {
+    Session ready = session();
+    ready.policy.idle_timeout = idle_timeout;
+    return routes.insert(ready);
+  }
+  void use(CachedRoute& route) { watched.mark(route, ActivityKind::request, SteadyClock::now()); }
+  // Of the beats after the first `after`.
+  std::size_t marks(std::size_t after = 0) const {
+    std::size_t count = 0;
+    for (std::size_t i = after; i < kept.beats.size(); ++i) count += kept.beats[i].size();
+    return count;
+  }
+  void beats(std::size_t more) {
+    const std::size_t until = kept.beats.size() + more;
+    ASSERT_TRUE(test::run_until(io, [&] { return kept.beats.size() >= until; }));
+  }
+
+  MarksKept kept{backend, io.get_executor()};
+  Activity watched{io.get_executor(), kept, routes, metrics, "gateway/1"};
+  bool ended = false;
+};
+
+TEST_F(MarksTest, first_use_is_told_with_the_next_beat_and_going_on_says_nothing_new) {
+  const RoutePtr route = learn(Millis{3'600'000});
+  use(*route);
+  beats(2);
+  EXPECT_EQ(marks(), 1U);
+  for (int i = 0; i < 5; ++i) {
+    use(*route);
+    beats(1);
+  }
+  EXPECT_EQ(marks(), 1U);
+  EXPECT_TRUE(route->marked) << "it has been used since";
+}
+
+TEST_F(MarksTest, use_is_told_again_after_a_sixtieth_of_the_idle_timeout) {
+  const RoutePtr route = learn(Millis{60 * 200});
+  const SteadyTime begun = SteadyClock::now();
+  watched.begin(*route, begun);  // as long as it is in flight
+  ASSERT_TRUE(test::run_until(io, [&] { return marks() >= 3; }));
+  EXPECT_GE(SteadyClock::now() - begun, 2 * Millis{200} * 48 / 64);
+  for (const auto& beat : kept.beats)
+    for (const Beat::Mark& mark : beat) EXPECT_EQ(mark.age, Millis{0});
+  watched.end(*route, SteadyClock::now());
+}
+
+TEST_F(MarksTest, what_was_held_back_is_told_with_its_true_age) {
+  const RoutePtr route = learn(Millis{60 * 300});
+  use(*route);
+  beats(2);
+  const SteadyTime tell_at = route->tell_at;
+  const SteadyTime before = SteadyClock::now();
+  use(*route);
+  const SteadyTime after = SteadyClock::now();
+  ASSERT_TRUE(test::run_until(io, [&] { return marks() == 2; }));
+  const Millis age = kept.beats.back().front().age;
+  EXPECT_GE(age, std::chrono::duration_cast<Millis>(tell_at - after));
+  EXPECT_LE(age, SteadyClock::now() - before);
+  EXPECT_FALSE(route->marked);
+}
+
+TEST_F(MarksTest, route_that_left_the_cache_is_told_with_the_next_beat) {
+  const RoutePtr route = learn(Millis{3'600'000});
+  use(*route);
+  beats(2);
+  use(*route);
+  ASSERT_EQ(routes.drop(route->key(), 1), route);
+  const std::size_t before = kept.beats.size();
+  beats(1);
+  EXPECT_EQ(marks(before), 1U) << "its session may drain, and the mark is what rescues it";
+}
+
+// As when an app's idle timeout was made shorter than the worker knows.
+TEST_F(MarksTest, use_that_was_held_back_rescues_a_session_that_drains) {
+  Session known = session();
+  known.state = State::ready;
+  known.policy.idle_timeout = Millis{100};
+  known.policy.drain_grace = Millis{0};
+  ASSERT_TRUE(backend->adopt(known));
+  const RoutePtr route = learn(Millis{3'600'000});
+  use(*route);
+  beats(2);
+  use(*route);
+  ASSERT_TRUE(test::run_until(io, [&] { return backend->drain(known.key, 1, EndCause::idle).has_value(); }));
+  EXPECT_FALSE(backend->begin_stop(known.key, 1)) << "this worker has not followed the drain yet";
+  ASSERT_TRUE(test::run_until(io, [&] { return backend->lookup(known.key).state == State::ready; }));
+  EXPECT_FALSE(backend->begin_stop(known.key, 1));
+  EXPECT_FALSE(route->current) << "who comes now asks the store";
+}
+
+TEST_F(MarksTest, busy_is_told_with_the_next_beat) {
+  const RoutePtr route = learn(Millis{3'600'000});
+  use(*route);
+  beats(2);
+  watched.busy(*route, Millis{60'000}, SteadyClock::now());
+  const std::size_t before = kept.beats.size();
+  beats(1);
+  ASSERT_EQ(marks(before), 1U);
+  EXPECT_EQ(kept.beats.back().front().busy_for, Millis{60'000});
+}
+
+TEST_F(MarksTest, what_a_beat_that_failed_carried_goes_with_the_next) {
+  const RoutePtr route = learn(Millis{3'600'000});
+  use(*route);
+  kept.fails = true;
+  ASSERT_TRUE(test::run_until(io, [&] { return kept.failed >= 2; }));
+  EXPECT_TRUE(route->marked);
+  kept.fails = false;
+  const std::size_t before = kept.beats.size();
+  beats(1);
+  EXPECT_EQ(marks(before), 1U);
+}
+
+TEST_F(MarksTest, last_beat_tells_everything) {
+  const RoutePtr route = learn(Millis{3'600'000});
+  use(*route);
+  beats(2);
+  use(*route);
+  watched.stop();
+  ASSERT_TRUE(test::run_until(io, [&] { return ended; }));
+  EXPECT_EQ(kept.beats.back().size(), 1U);
 }
 
 }  // namespace
