@@ -61,20 +61,19 @@ void ClientConn::cancel() {
 }
 
 void ClientConn::begin_upload_wait() {
-  upload_rate_.waiting = true;
   upload_rate_.since = worker.now();
   worker.connections.by(*this, rate_window_end());
 }
 
 void ClientConn::end_upload_wait(std::size_t received) {
-  if (upload_rate_.waiting)
+  if (upload_rate_.waiting())
     upload_rate_.waited += std::chrono::duration_cast<Millis>(worker.now() - upload_rate_.since);
-  upload_rate_.waiting = false;
+  upload_rate_.since = SteadyTime::max();
   upload_rate_.bytes += received;
 }
 
 SteadyTime ClientConn::rate_window_end() const {
-  if (!upload_rate_.waiting) return SteadyTime::max();
+  if (!upload_rate_.waiting()) return SteadyTime::max();
   return upload_rate_.since + kRateWindow - upload_rate_.waited;
 }
 
@@ -82,7 +81,7 @@ void ClientConn::check_upload_rate(SteadyTime now) {
   if (now < rate_window_end()) return;
   const std::uint64_t least = std::uint64_t{worker.settings->limits.body_rate} * (kRateWindow.count() / 1000);
   too_slow_ = upload_rate_.bytes < least;
-  upload_rate_ = {true, 0, Millis{0}, now};
+  upload_rate_ = {0, Millis{0}, now};
 }
 
 SteadyTime ClientConn::on_tick(SteadyTime now) {

@@ -105,10 +105,10 @@ class ClientConn final : private EndListener {
   void check_upload_rate(SteadyTime now);
 
   struct UploadRate {
-    bool waiting = false;
-    std::uint64_t bytes = 0;  // in this window
-    Millis waited{0};         // in this window, before `since`
-    SteadyTime since{};       // of this wait
+    std::uint64_t bytes = 0;               // in this window
+    Millis waited{0};                      // in this window, before `since`
+    SteadyTime since = SteadyTime::max();  // of this wait; max: not waiting
+    bool waiting() const { return since != SteadyTime::max(); }
   };
 
   SteadyTime deadline_ = SteadyTime::max();

@@ -28,12 +28,12 @@ void Tunnel::limit() {
   // What has begun to end is not given more time.
   if (conn_.expired()) timed_out_ = true;
   if (took_leave_ || timed_out_) return;
-  const bool half = from_client_.ended || from_pod_.ended;
+  const bool half = client_ended_ || pod_ended_;
   conn_.limit(half ? kHalfClosed : exchange_.settings_->timeouts.tunnel_idle);
 }
 
 void Tunnel::moved(From from, std::string_view bytes) {
-  const bool data = (from == From::client ? from_client_ : from_pod_).watch.feed(bytes);
+  const bool data = (from == From::client ? from_client_ : from_pod_).feed(bytes);
   (from == From::client ? exchange_.bytes_in_ : exchange_.bytes_out_) += bytes.size();
   const WebSocketActivity counts = exchange_.app_->websocket;
   if (counts == WebSocketActivity::bytes || (counts == WebSocketActivity::data && data)) {
@@ -111,7 +111,7 @@ Awaitable<void> Tunnel::client_to_pod() {
     if (ec) break;
     got = receive(conn_.stream);
   }
-  from_client_.ended = true;
+  client_ended_ = true;
   pod_->socket.shutdown_send();
   limit();
   if (broken_) conn_.cancel();
@@ -135,20 +135,20 @@ Awaitable<void> Tunnel::run() {
       }
       got.bytes = {};
     }
-    if (conn_.leaving() && from_pod_.watch.at_boundary()) break;
+    if (conn_.leaving() && from_pod_.at_boundary()) break;
     const error_code ec = co_await pod_->socket.wait_readable();
     if (only_leaving(ec)) continue;
     if (ec) break;
     got = receive(pod_->socket);
   }
-  from_pod_.ended = true;
+  pod_ended_ = true;
   co_await finish(client_to_pod);
   exchange_.log();
 }
 
 // What comes after the pod's end. A coroutine of its own: as long as the tunnel rests its frame is not there.
 Awaitable<void> Tunnel::finish(Awaitable<void>& client_to_pod) {
-  if (conn_.leaving() && !broken_ && from_pod_.watch.at_boundary()) {
+  if (conn_.leaving() && !broken_ && from_pod_.at_boundary()) {
     // RFC 6455 7.1.1: the client answers our close frame, which goes on to the pod as any frame does, and
     // ends.
     char buffer[4];

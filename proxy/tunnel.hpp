@@ -24,10 +24,6 @@ class Tunnel {
 
  private:
   enum class From : std::uint8_t { client, pod };
-  struct Direction {
-    WebSocketWatch watch;
-    bool ended = false;
-  };
 
   Awaitable<void> client_to_pod();
   Awaitable<void> finish(Awaitable<void>& client_to_pod);
@@ -50,8 +46,10 @@ class Tunnel {
   Exchange& exchange_;
   ClientConn& conn_;
   std::unique_ptr<PodConn> pod_;
-  Direction from_client_;
-  Direction from_pod_;
+  WebSocketWatch from_client_;
+  WebSocketWatch from_pod_;
+  bool client_ended_ = false;
+  bool pod_ended_ = false;
   bool broken_ = false;  // neither direction goes on
   bool timed_out_ = false;
   bool took_leave_ = false;  // our close frame has been sent, the client's is awaited
