@@ -91,17 +91,21 @@ ApiError error_from_transport(const Error& error) {
 }
 
 ApiClient::ApiClient(Executor executor, const ClusterAccess& access, std::shared_ptr<ApiMetrics> metrics)
-    : server_(server_of(access).url),
+    : executor_(executor),
+      server_(server_of(access).url),
+      way_(server_of(access).way),
       token_(access.token, access.token_file),
       metrics_(std::move(metrics)),
       pauses_(executor),
-      http_(executor, server_of(access).way) {}
+      http_(executor, way_) {}
 
 ApiClient::~ApiClient() = default;
 
 void ApiClient::close() {
   closed_ = true;
   pauses_.end();
+  for (const std::weak_ptr<PodExec>& weak : execs_)
+    if (const auto exec = weak.lock()) exec->cancel();
   http_.close();
 }
 
@@ -288,6 +292,32 @@ Awaitable<ApiResult<std::shared_ptr<HttpExchange>>> ApiClient::follow_log(std::s
   ask.headers = {"Accept: */*"};
   ApiResult<std::shared_ptr<HttpExchange>> stream = co_await open_stream(Verb::log, std::move(ask));
   co_return stream;
+}
+
+Awaitable<ApiResult<std::shared_ptr<PodExec>>> ApiClient::exec(std::string pod_path, ExecQuery query) {
+  for (bool again = false;; again = true) {
+    if (closed_) co_return closed_error();
+    HttpOrder ask = order("GET", exec_target(pod_path, query));
+    ask.timeout = query.opens;
+    authorize(ask);
+    Result<std::shared_ptr<WebSocket>> socket =
+        make_web_socket(executor_, way_, std::move(ask), kExecProtocols);
+    if (!socket) co_return error_from_transport(socket.error());
+    const auto exec = std::make_shared<PodExec>(std::move(*socket));
+    std::erase_if(execs_, [](const std::weak_ptr<PodExec>& one) { return one.expired(); });
+    execs_.push_back(exec);
+    const SteadyTime begun = SteadyClock::now();
+    const ApiResult<void> opened = co_await PodExec::open(exec);
+    const auto took = std::chrono::duration_cast<Millis>(SteadyClock::now() - begun);
+    metrics_->seconds[static_cast<std::size_t>(Verb::exec)].observe(took);
+    if (opened) {
+      metrics_->count(Verb::exec, nullptr);
+      co_return exec;
+    }
+    const ApiError error = opened.error();
+    metrics_->count(Verb::exec, &error);
+    if (error.reason != ApiReason::unauthorized || again || !token_.read_again()) co_return error;
+  }
 }
 
 }  // namespace alcove::k8s

@@ -1,8 +1,8 @@
-// ApiClient: the Kubernetes API as far as Alcove uses it: get, list, watch, create, patch, delete, logs. JSON
-// both ways. Called by: informer, kubernetes_runtime. Calls: http_thread. Thread: the executor's. Owns: the
-// HTTP thread and the token. The io_context outlives it. Fails with: an ApiError, after tries of its own:
-// what may pass (nobody there, 429, 5xx) is tried again with a growing, jittered pause, or after the pause
-// that Retry-After asks for, until CallOptions::patience is used up.
+// ApiClient: the Kubernetes API as far as Alcove uses it: get, list, watch, create, patch, delete, logs,
+// commands in a container. JSON both ways. Called by: informer, kubernetes_runtime. Calls: http_thread.
+// Thread: the executor's. Owns: the HTTP thread and the token. The io_context outlives it. Fails with: an
+// ApiError, after tries of its own: what may pass (nobody there, 429, 5xx) is tried again with a growing,
+// jittered pause, or after the pause that Retry-After asks for, until CallOptions::patience is used up.
 //
 // Trying again is safe because every call here is safe to repeat: objects are created under names of their
 // own (the second try answers already_exists), deleted by UID, and patched by merging.
@@ -14,6 +14,7 @@
 #include "k8s/cluster_access.hpp"
 #include "k8s/http_thread.hpp"
 #include "k8s/metrics.hpp"
+#include "k8s/pod_exec.hpp"
 #include "k8s/token_source.hpp"
 #include "k8s/watch.hpp"
 #include "lifecycle/tasks.hpp"
@@ -81,6 +82,8 @@ class ApiClient {
   // The log from its beginning and on, as it is written, until the container ends. Read it with
   // HttpExchange::read.
   Awaitable<ApiResult<std::shared_ptr<HttpExchange>>> follow_log(std::string pod_path, std::string container);
+  // A command that has begun in a container of a pod: see pod_exec.hpp.
+  Awaitable<ApiResult<std::shared_ptr<PodExec>>> exec(std::string pod_path, ExecQuery query);
 
   // Ends everything with `cancelled`, also what is still to come.
   void close();
@@ -93,11 +96,14 @@ class ApiClient {
   HttpOrder order(std::string method, std::string target) const;
   void authorize(HttpOrder& order);
 
+  Executor executor_;
   std::string server_;
+  HttpWay way_;
   TokenSource token_;
   std::shared_ptr<ApiMetrics> metrics_;
   Pauses pauses_;
   bool closed_ = false;
+  std::vector<std::weak_ptr<PodExec>> execs_;  // for close()
   HttpThread http_;
 };
 

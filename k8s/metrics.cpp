@@ -123,6 +123,8 @@ std::string_view name_of(Verb verb) {
       return "delete";
     case Verb::log:
       return "log";
+    case Verb::exec:
+      return "exec";
     case Verb::count_:
       break;
   }

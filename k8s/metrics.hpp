@@ -13,7 +13,7 @@
 
 namespace alcove::k8s {
 
-enum class Verb : std::uint8_t { get, list, watch, create, patch, remove, log, count_ };
+enum class Verb : std::uint8_t { get, list, watch, create, patch, remove, log, exec, count_ };
 std::string_view name_of(Verb verb);  // as RBAC calls them: "delete"
 
 // Kubernetes' own share of a start, as the watch tells it.
@@ -34,7 +34,7 @@ struct ApiMetrics {
   }
 
   std::array<std::array<RelaxedCounter, kOutcomes>, kVerbs> calls;  // each try is one
-  std::array<SecondsHistogram, kVerbs> seconds;                     // not of watches and followed logs
+  std::array<SecondsHistogram, kVerbs> seconds;                     // not of watches and followed logs; of a command, until it is open
   std::array<SecondsHistogram, static_cast<std::size_t>(PodPhase::count_)> phases;
   RelaxedCounter watch_events;
   RelaxedCounter relists;   // lists that a watch had to begin with

@@ -1,0 +1,259 @@
+#include "k8s/web_socket.hpp"
+
+#include "base/text.hpp"
+#include "base/time.hpp"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/basic_resolver.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+#include <fmt/format.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace alcove::k8s {
+namespace {
+
+namespace ssl = asio::ssl;
+namespace websocket = boost::beast::websocket;
+namespace http = boost::beast::http;
+using Secure = ssl::stream<Socket>;
+using Resolver = asio::ip::basic_resolver<tcp, Executor>;
+
+constexpr int kSilentPeerMs = 30'000;  // as HttpThread's
+
+struct Address {
+  std::string host;  // an IPv6 address without its brackets
+  std::string port;
+};
+
+Address address_of(std::string_view authority, std::string_view usual_port) {
+  const std::size_t colon = authority.rfind(':');
+  const bool has_port =
+      colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
+  std::string_view host = authority.substr(0, has_port ? colon : authority.size());
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return {std::string(host), std::string(has_port ? authority.substr(colon + 1) : usual_port)};
+}
+
+struct Place {
+  bool secure = false;
+  std::string authority;  // "host:port", as the URL has it
+  std::string target;
+  Address named;  // that the certificate must have
+  Address dialled;
+};
+
+std::optional<Place> place_of(std::string_view url, const HttpWay& way) {
+  Place out;
+  out.secure = url.starts_with("https://");
+  if (!out.secure && !url.starts_with("http://")) return std::nullopt;
+  url.remove_prefix(url.find("://") + 3);
+  const std::size_t slash = std::min(url.find('/'), url.size());
+  out.authority = url.substr(0, slash);
+  out.target = slash == url.size() ? "/" : url.substr(slash);
+  out.named = address_of(out.authority, out.secure ? "443" : "80");
+  out.dialled = way.connect_to.empty() ? out.named : address_of(way.connect_to, out.named.port);
+  if (out.named.host.empty()) return std::nullopt;
+  return out;
+}
+
+Result<std::shared_ptr<ssl::context>> context_of(const HttpTls& tls) {
+  auto out = std::make_shared<ssl::context>(ssl::context::tls_client);
+  error_code ec;
+  if (tls.ca.empty()) {
+    out->set_default_verify_paths(ec);
+  } else {
+    out->add_certificate_authority(asio::buffer(tls.ca), ec);
+  }
+  if (!ec && !tls.certificate.empty()) out->use_certificate_chain(asio::buffer(tls.certificate), ec);
+  if (!ec && !tls.key.empty()) out->use_private_key(asio::buffer(tls.key), ssl::context::pem, ec);
+  if (!ec) out->set_verify_mode(tls.verify ? ssl::verify_peer : ssl::verify_none, ec);
+  if (ec) return Error{Errc::invalid, "a certificate or a key that is none: " + ec.message()};
+  return out;
+}
+
+// `Next`: Socket or Secure.
+template <class Next>
+class Connection final : public WebSocket, public std::enable_shared_from_this<Connection<Next>> {
+ public:
+  // `tls`: empty for a Socket.
+  Connection(Executor executor, std::shared_ptr<ssl::context> tls, Next next, Place place, HttpOrder order,
+             std::string protocols)
+      : executor_(executor),
+        tls_(std::move(tls)),
+        resolver_(executor),
+        stream_(std::move(next)),
+        place_(std::move(place)),
+        order_(std::move(order)),
+        offered_(std::move(protocols)) {}
+
+  Awaitable<Result<HttpAnswer>> open() override {
+    opening_ = true;
+    Timer deadline(executor_, SteadyClock::now() + order_.timeout);
+    deadline.async_wait([weak = this->weak_from_this()](error_code ec) {
+      const auto self = weak.lock();
+      if (ec || !self || !self->opening_) return;
+      self->late_ = true;
+      self->shut();
+    });
+    const error_code connected = co_await connect();
+    if (connected) co_return why(connected);
+    set_options();
+    websocket::response_type response;
+    auto [ec] = co_await stream_.async_handshake(response, place_.authority, place_.target, kTuple);
+    opening_ = false;
+    if (ec == websocket::error::upgrade_declined) {
+      shut();
+      co_return HttpAnswer{static_cast<int>(response.result_int()), std::move(response.body()), std::nullopt};
+    }
+    if (ec) co_return why(ec);
+    protocol_ = response[http::field::sec_websocket_protocol];
+    co_return HttpAnswer{kOpened, {}, std::nullopt};
+  }
+
+  Awaitable<Result<std::string>> read() override {
+    auto [ec, size] = co_await stream_.async_read(unread_, kTuple);
+    if (ec) co_return why(ec);
+    std::string message = boost::beast::buffers_to_string(unread_.data());
+    unread_.consume(size);
+    co_return message;
+  }
+
+  Awaitable<Result<void>> write(std::string message) override {
+    auto [ec, size] = co_await stream_.async_write(asio::buffer(message), kTuple);
+    if (ec) co_return why(ec);
+    co_return Result<void>{};
+  }
+
+  void cancel() override {
+    cancelled_ = true;
+    shut();
+  }
+  const std::string& protocol() const override { return protocol_; }
+
+ private:
+  Socket& socket() { return boost::beast::get_lowest_layer(stream_); }
+
+  Awaitable<error_code> connect() {
+    auto [not_found, found] =
+        co_await resolver_.async_resolve(place_.dialled.host, place_.dialled.port, kTuple);
+    if (not_found) co_return not_found;
+    // A name's look-up cannot be broken off: the deadline may have passed meanwhile.
+    if (late_ || cancelled_) co_return asio::error::operation_aborted;
+    auto [refused, endpoint] = co_await asio::async_connect(socket(), found, kTuple);
+    if (refused) co_return refused;
+    watch_peer();
+    if constexpr (std::is_same_v<Next, Secure>) {
+      auto [failed] = co_await stream_.next_layer().async_handshake(ssl::stream_base::client, kTuple);
+      co_return failed;
+    }
+    co_return error_code{};
+  }
+
+  // As HttpThread's connections: a peer that has gone without a word is noticed.
+  void watch_peer() {
+    const auto set = [this](int level, int name, int value) {
+      ::setsockopt(socket().native_handle(), level, name, &value, sizeof value);
+    };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 15);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, kSilentPeerMs);
+  }
+
+  void set_options() {
+    stream_.binary(true);
+    // A message is one frame: API servers up to 1.29 take each frame for a message.
+    stream_.auto_fragment(false);
+    stream_.read_message_max(kMostMessage);
+    stream_.set_option(websocket::stream_base::decorator([this](websocket::request_type& request) {
+      for (const std::string& header : order_.headers) {
+        const std::size_t colon = header.find(": ");
+        request.set(header.substr(0, colon), header.substr(colon + 2));
+      }
+      request.set(http::field::user_agent, "alcove");
+      request.set(http::field::sec_websocket_protocol, offered_);
+    }));
+  }
+
+  void shut() {
+    error_code ignored;
+    resolver_.cancel();
+    socket().close(ignored);
+  }
+
+  Error why(error_code ec) {
+    opening_ = false;
+    if (cancelled_) return {Errc::cancelled, "the call was given up"};
+    if (late_) return {Errc::timeout, fmt::format("no WebSocket within {} ms", order_.timeout.count())};
+    shut();
+    if (ec == websocket::error::message_too_big || ec == websocket::error::buffer_overflow)
+      return {Errc::limit, "a message is too long"};
+    if (ec == websocket::error::closed)
+      return {Errc::unavailable,
+              fmt::format("it was closed: {}", printable(stream_.reason().reason.c_str(), 123))};
+    return {Errc::unavailable, ec.message()};
+  }
+
+  Executor executor_;
+  std::shared_ptr<ssl::context> tls_;  // before the stream that uses it
+  Resolver resolver_;
+  websocket::stream<Next> stream_;
+  boost::beast::flat_buffer unread_;
+  Place place_;
+  HttpOrder order_;
+  std::string offered_;
+  std::string protocol_;
+  bool opening_ = false;
+  bool late_ = false;
+  bool cancelled_ = false;
+};
+
+bool is_address(const std::string& host) {
+  error_code ec;
+  asio::ip::make_address(host, ec);
+  return !ec;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<WebSocket>> make_web_socket(Executor executor, const HttpWay& way, HttpOrder order,
+                                                   std::string protocols) {
+  std::optional<Place> place = place_of(order.url, way);
+  if (!place) return Error{Errc::invalid, "not a URL of http or https: " + order.url};
+  if (!way.proxy.empty())
+    return Error{Errc::invalid, "a terminal does not go through a proxy, as proxy-url asks for"};
+  std::shared_ptr<WebSocket> out;
+  if (!place->secure) {
+    out = std::make_shared<Connection<Socket>>(executor, nullptr, Socket(executor), std::move(*place),
+                                               std::move(order), std::move(protocols));
+    return out;
+  }
+  const Result<std::shared_ptr<ssl::context>> tls = context_of(way.tls);
+  if (!tls) return tls.error();
+  Secure next(Socket(executor), **tls);
+  const std::string& host = place->named.host;
+  if (way.tls.verify) next.set_verify_callback(ssl::host_name_verification(host));
+  // SSL_set_tlsext_host_name, without its cast. OpenSSL copies the name.
+  if (!is_address(host))
+    SSL_ctrl(next.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             const_cast<char*>(host.c_str()));
+  out = std::make_shared<Connection<Secure>>(executor, *tls, std::move(next), std::move(*place),
+                                             std::move(order), std::move(protocols));
+  return out;
+}
+
+}  // namespace alcove::k8s
