@@ -1,6 +1,7 @@
 // The bench of the API's contract tests: the client, and what it speaks to: the stand-in, or the cluster of
 // ALCOVE_TEST_KUBECONFIG, in a namespace that exists (ALCOVE_TEST_NAMESPACE). Pods here fit on no node, so
-// that no kubelet comes in between.
+// that no kubelet comes in between; but one for commands runs: ALCOVE_TEST_EXEC_POD names it, with a
+// container `app` that has cat, sh and stty.
 #pragma once
 
 #include "k8s/api_client.hpp"
@@ -24,7 +25,8 @@ class Api {
   virtual ~Api() = default;
   virtual ClusterAccess access() = 0;
   virtual std::string name_space() = 0;
-  virtual void forget_history() = 0;  // what is old from now on answers 410
+  virtual void forget_history() = 0;      // what is old from now on answers 410
+  virtual std::string running_pod() = 0;  // empty: there is none to be had
 };
 
 class StandIn final : public Api {
@@ -32,6 +34,15 @@ class StandIn final : public Api {
   ClusterAccess access() override { return api_.access(); }
   std::string name_space() override { return "test"; }
   void forget_history() override { api_.objects().compact(); }
+  std::string running_pod() override {
+    const Json pod{{"apiVersion", "v1"},
+                   {"kind", "Pod"},
+                   {"metadata", {{"name", "runs"}}},
+                   {"spec", {{"containers", {{{"name", "app"}, {"image", "localhost/none:1"}}}}}}};
+    api_.objects().create({"pods", name_space()}, pod.dump());
+    api_.objects().set_status(name_space(), "runs", {{"phase", "Running"}});
+    return "runs";
+  }
 
  private:
   test::ApiStandIn api_;
@@ -51,12 +62,27 @@ class Cluster final : public Api {
     ASSERT_NE(command, nullptr);
     ASSERT_EQ(std::system(command), 0);
   }
+  std::string running_pod() override {
+    const char* name = std::getenv("ALCOVE_TEST_EXEC_POD");
+    return name == nullptr ? "" : name;
+  }
 };
 
 struct Maker {
   const char* name;
   std::unique_ptr<Api> (*make)();
 };
+
+// ctest registers what there is without a cluster; the group `kubernetes` runs the rest by itself.
+inline std::vector<Maker> makers() {
+  std::vector<Maker> all{{"stand_in", [] { return std::unique_ptr<Api>(std::make_unique<StandIn>()); }}};
+  if (std::getenv("ALCOVE_TEST_KUBECONFIG") != nullptr)
+    all.push_back({"cluster", [] { return std::unique_ptr<Api>(std::make_unique<Cluster>()); }});
+  return all;
+}
+inline std::string name_of_maker(const testing::TestParamInfo<Maker>& maker) {
+  return maker.param.name;
+}
 
 class ApiContract : public testing::TestWithParam<Maker> {
  protected:

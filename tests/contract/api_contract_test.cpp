@@ -330,16 +330,7 @@ TEST_P(ApiContract, nobody_and_a_wrong_token_are_told_apart) {
   EXPECT_THAT(refused.error().message, HasSubstr("system:anonymous"));
 }
 
-// ctest registers what there is without a cluster; the group `kubernetes` runs the rest by itself.
-std::vector<Maker> makers() {
-  std::vector<Maker> all{{"stand_in", [] { return std::unique_ptr<Api>(std::make_unique<StandIn>()); }}};
-  if (std::getenv("ALCOVE_TEST_KUBECONFIG") != nullptr)
-    all.push_back({"cluster", [] { return std::unique_ptr<Api>(std::make_unique<Cluster>()); }});
-  return all;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, ApiContract, testing::ValuesIn(makers()),
-                         [](const auto& maker) { return std::string(maker.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, ApiContract, testing::ValuesIn(makers()), name_of_maker);
 
 }  // namespace
 }  // namespace alcove::k8s

@@ -1,6 +1,7 @@
 #include "tests/support/api_stand_in.hpp"
 
 #include "base/text.hpp"
+#include "tests/support/exec_stand_in.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
@@ -25,8 +26,8 @@ namespace {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using Tcp = asio::ip::tcp;
-using Plain = Tcp::socket;
-using Secure = asio::ssl::stream<Tcp::socket>;
+using Plain = PlainStream;
+using Secure = SecureStream;
 constexpr auto kLongest = std::chrono::seconds(60);
 
 Query parse_query(std::string_view text) {
@@ -43,7 +44,7 @@ Query parse_query(std::string_view text) {
   return out;
 }
 
-// /api/v1/namespaces/NS/KIND[/NAME[/log]]
+// /api/v1/namespaces/NS/KIND[/NAME[/log|/exec]]
 struct Place {
   ApiCollection in;
   std::string name;
@@ -66,7 +67,8 @@ std::optional<Place> place_of(std::string_view path) {
   if (kind != "pods" && kind != "configmaps" && kind != "persistentvolumeclaims" && kind != "events")
     return std::nullopt;
   Place out{{kind, parts[3]}, parts.size() > 5 ? parts[5] : "", parts.size() > 6 ? parts[6] : ""};
-  if (!out.sub.empty() && (out.sub != "log" || kind != "pods")) return std::nullopt;
+  const bool known = out.sub.empty() || out.sub == "log" || out.sub == "exec";
+  if (!known || (!out.sub.empty() && kind != "pods")) return std::nullopt;
   return out;
 }
 
@@ -103,8 +105,8 @@ struct ApiStandIn::State {
 // One client's connection, on a thread of its own.
 class ApiStandIn::Connection {
  public:
-  Connection(State& state, ApiObjects& objects, Tcp::socket socket)
-      : state_(state), objects_(objects), descriptor_(socket.native_handle()) {
+  Connection(State& state, ApiObjects& objects, asio::io_context& io, Tcp::socket socket)
+      : state_(state), objects_(objects), io_(io), descriptor_(socket.native_handle()) {
     if (state.options.tls)
       stream_.emplace<Secure>(std::move(socket), state.tls);
     else
@@ -203,7 +205,24 @@ class ApiStandIn::Connection {
                     fault->retry_after);
     }
     if (auto refused = refuse_stranger(seen)) return answer(*refused);
+    if (const std::optional<Place> place = place_of(seen.path); place && place->sub == "exec")
+      return exec(*place, request);
     return route(seen);
+  }
+
+  // The connection is the command's from then on.
+  bool exec(const Place& place, const ExecRequest& request) {
+    ExecOrder order;
+    if (const auto refused = exec_refused(request, place.name, objects_.find(place.in, place.name),
+                                          state_.options.exec_v5, order))
+      return answer(*refused);
+    std::visit(
+        [&](auto& stream) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(stream)>, std::monostate>)
+            run_exec(io_, stream, request, order);
+        },
+        stream_);
+    return false;
   }
 
   std::optional<ApiAnswer> refuse_stranger(const ApiRequest& seen) {
@@ -337,6 +356,7 @@ class ApiStandIn::Connection {
 
   State& state_;
   ApiObjects& objects_;
+  asio::io_context& io_;  // this connection's own: nobody else runs it
   int descriptor_;
   std::variant<std::monostate, Plain, Secure> stream_;
   boost::beast::flat_buffer buffer_;
@@ -372,11 +392,12 @@ ApiStandIn::~ApiStandIn() {
 void ApiStandIn::accept() {
   for (;;) {
     boost::system::error_code ec;
-    Tcp::socket socket = state_->acceptor.accept(ec);
+    auto io = std::make_shared<asio::io_context>(1);
+    Tcp::socket socket = state_->acceptor.accept(*io, ec);
     const std::lock_guard lock(state_->mutex);
     if (ec || state_->ending) return;
-    state_->threads.emplace_back([this, moved = std::make_shared<Tcp::socket>(std::move(socket))] {
-      Connection connection(*state_, objects_, std::move(*moved));
+    state_->threads.emplace_back([this, io, moved = std::make_shared<Tcp::socket>(std::move(socket))] {
+      Connection connection(*state_, objects_, *io, std::move(*moved));
       connection.run();
     });
   }

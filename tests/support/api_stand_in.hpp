@@ -27,6 +27,7 @@ struct ApiRequest {
 struct ApiStandInOptions {
   bool tls = false;                 // with a certificate of its own, and of a client's
   std::string token = "let-me-in";  // empty: everybody may
+  bool exec_v5 = true;              // knows v5.channel.k8s.io, as since Kubernetes 1.30
 };
 
 class ApiStandIn {

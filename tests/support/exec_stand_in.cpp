@@ -1,0 +1,271 @@
+#include "tests/support/exec_stand_in.hpp"
+
+#include "base/net.hpp"
+#include "base/text.hpp"
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <stdexcept>
+#include <utility>
+
+namespace alcove::test {
+namespace {
+
+namespace http = boost::beast::http;
+namespace websocket = boost::beast::websocket;
+using Descriptor = asio::posix::stream_descriptor;
+
+constexpr char kOutput = 1;
+constexpr char kErrors = 2;
+
+std::vector<std::string> values_of(std::string_view target, std::string_view name) {
+  std::vector<std::string> out;
+  target.remove_prefix(std::min(target.find('?') + 1, target.size()));
+  while (!target.empty()) {
+    const std::size_t amp = std::min(target.find('&'), target.size());
+    const std::string_view pair = target.substr(0, amp);
+    target.remove_prefix(std::min(amp + 1, target.size()));
+    if (pair.size() <= name.size() || !pair.starts_with(name) || pair[name.size()] != '=') continue;
+    percent_decode(pair.substr(name.size() + 1), out.emplace_back());
+  }
+  return out;
+}
+
+bool asks_for(std::string_view target, std::string_view name) {
+  const std::vector<std::string> values = values_of(target, name);
+  return !values.empty() && (values[0] == "true" || values[0] == "1");
+}
+
+// The first of those that are offered which is known.
+std::string chosen(std::string_view offered, bool v5) {
+  while (!offered.empty()) {
+    const std::size_t comma = std::min(offered.find(','), offered.size());
+    const std::string_view one = trim(offered.substr(0, comma));
+    offered.remove_prefix(std::min(comma + 1, offered.size()));
+    if (one == "v4.channel.k8s.io" || (v5 && one == "v5.channel.k8s.io")) return std::string(one);
+  }
+  return {};
+}
+
+// What runs, and the ends of its pipes that are ours. On a terminal input and output are the same.
+class Child {
+ public:
+  explicit Child(asio::io_context& io, const ExecOrder& order) : input(io), output(io), errors(io) {
+    std::signal(SIGPIPE, SIG_IGN);  // who writes to a command that has ended is told so
+    std::vector<char*> words;
+    for (const std::string& word : order.command) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    if (order.terminal) {
+      int ours = -1;
+      pid = ::forkpty(&ours, nullptr, nullptr, nullptr);
+      if (pid == 0) become(words.data());
+      if (pid < 0) throw std::runtime_error("no pseudo-terminal");
+      output.assign(ours);
+      input.assign(::dup(ours));
+      return;
+    }
+    std::array<std::array<int, 2>, 3> pipes{};
+    for (auto& pair : pipes)
+      if (::pipe(pair.data()) != 0) throw std::runtime_error("no pipe");
+    pid = ::fork();
+    if (pid == 0) {
+      ::dup2(pipes[0][0], 0);
+      ::dup2(pipes[1][1], 1);
+      ::dup2(pipes[2][1], 2);
+      become(words.data());
+    }
+    if (pid < 0) throw std::runtime_error("no process");
+    ::close(pipes[0][0]);
+    ::close(pipes[1][1]);
+    ::close(pipes[2][1]);
+    input.assign(pipes[0][1]);
+    output.assign(pipes[1][0]);
+    errors.assign(pipes[2][0]);
+  }
+  ~Child() {
+    if (pid > 0) end();
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  int end() {
+    int status = 0;
+    ::waitpid(std::exchange(pid, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+  Descriptor input;
+  Descriptor output;
+  Descriptor errors;
+  pid_t pid = -1;
+
+ private:
+  // In the child of a process with threads: system calls alone. It keeps none of the test's connections.
+  [[noreturn]] static void become(char* const* words) {
+    ::close_range(3, ~0U, 0);
+    std::signal(SIGPIPE, SIG_DFL);
+    ::execvp(words[0], words);
+    ::_exit(127);
+  }
+};
+
+Json status_of(int code) {
+  if (code == 0) return {{"metadata", Json::object()}, {"status", "Success"}};
+  return {{"metadata", Json::object()},
+          {"status", "Failure"},
+          {"message", "command terminated with non-zero exit code: exit status " + std::to_string(code)},
+          {"reason", "NonZeroExitCode"},
+          {"details", {{"causes", {{{"reason", "ExitCode"}, {"message", std::to_string(code)}}}}}}};
+}
+
+template <class Stream>
+class Exec {
+ public:
+  Exec(asio::io_context& io, Stream& stream, const ExecOrder& order)
+      : socket_(stream), child_(io, order), order_(order), left_(order.terminal ? 1 : 2) {}
+
+  void run(asio::io_context& io, const ExecRequest& request) {
+    socket_.set_option(websocket::stream_base::decorator([this](websocket::response_type& response) {
+      response.set(http::field::sec_websocket_protocol, order_.protocol);
+    }));
+    socket_.binary(true);
+    error_code ec;
+    socket_.accept(request, ec);
+    if (!ec) socket_.write(asio::buffer(&kOutput, 1), ec);  // an empty message: the channel is there
+    if (ec) {
+      break_off();
+      return;
+    }
+    launch(io, take_input());
+    launch(io, give_output(child_.output, kOutput));
+    if (!order_.terminal) launch(io, give_output(child_.errors, kErrors));
+    io.restart();
+    io.run();
+  }
+
+ private:
+  Awaitable<void> take_input() {
+    boost::beast::flat_buffer buffer;
+    for (;;) {
+      auto [ec, size] = co_await socket_.async_read(buffer, kTuple);
+      if (ec) break;
+      const std::string message = boost::beast::buffers_to_string(buffer.data());
+      buffer.consume(size);
+      const bool understood = socket_.got_binary() && !message.empty();
+      if (!understood) break;
+      const std::string_view text = std::string_view(message).substr(1);
+      if (message[0] == 0 && order_.input) {
+        auto [lost, written] = co_await asio::async_write(child_.input, asio::buffer(text), kTuple);
+        if (lost) break;
+      } else if (message[0] == 4 && order_.terminal) {
+        resize(text);
+      } else if (message == std::string("\xff\0", 2) && order_.protocol == "v5.channel.k8s.io") {
+        child_.input.close();
+      } else {
+        break;
+      }
+    }
+    break_off();
+  }
+
+  Awaitable<void> give_output(Descriptor& from, char channel) {
+    std::string message(4096, channel);
+    for (;;) {
+      auto [ec, size] =
+          co_await from.async_read_some(asio::buffer(message.data() + 1, message.size() - 1), kTuple);
+      if (ec) break;  // a terminal whose last user is gone says EIO
+      const error_code lost = send(std::string_view(message).substr(0, size + 1));
+      if (lost) break;
+    }
+    if (--left_ == 0) tell_end();
+  }
+
+  // Output that nobody takes holds up this connection's thread, and so the command.
+  error_code send(std::string_view message) {
+    error_code ec;
+    socket_.write(asio::buffer(message), ec);
+    return ec;
+  }
+
+  void resize(std::string_view text) {
+    const Json size = Json::parse(text, nullptr, false);
+    if (!size.is_object() || !size.contains("Width") || !size.contains("Height")) return;
+    winsize now{};
+    now.ws_col = size["Width"].get<std::uint16_t>();
+    now.ws_row = size["Height"].get<std::uint16_t>();
+    ::ioctl(child_.output.native_handle(), TIOCSWINSZ, &now);
+  }
+
+  void tell_end() {
+    if (child_.pid < 0) return;
+    send('\x03' + status_of(child_.end()).dump());
+    error_code ec;
+    socket_.next_layer().lowest_layer().shutdown(asio::socket_base::shutdown_send, ec);
+  }
+
+  // The client has gone: so does the command.
+  void break_off() {
+    if (child_.pid > 0) ::kill(child_.pid, SIGKILL);
+  }
+
+  websocket::stream<Stream&> socket_;
+  Child child_;
+  const ExecOrder& order_;
+  int left_;  // outputs that go on
+};
+
+template <class Stream>
+void run(asio::io_context& io, Stream& stream, const ExecRequest& request, const ExecOrder& order) {
+  Exec<Stream> exec(io, stream, order);
+  exec.run(io, request);
+}
+
+}  // namespace
+
+std::optional<ApiAnswer> exec_refused(const ExecRequest& request, const std::string& pod,
+                                      const std::optional<Json>& object, bool v5, ExecOrder& order) {
+  const std::string_view target(request.target().data(), request.target().size());
+  if (!object) return status_answer(404, "NotFound", "pods \"" + pod + "\" not found");
+  order.command = values_of(target, "command");
+  order.input = asks_for(target, "stdin");
+  order.terminal = asks_for(target, "tty");
+  const bool output = asks_for(target, "stdout");
+  if (order.command.empty()) return status_answer(400, "BadRequest", "you must specify at least one command");
+  if (!order.input && !output && !asks_for(target, "stderr"))
+    return status_answer(400, "BadRequest", "you must specify at least 1 of stdin, stdout, stderr");
+  bool known = false;
+  for (const Json& container : k8s::list_at(*object, {"spec", "containers"}))
+    for (const std::string& asked : values_of(target, "container"))
+      known = known || k8s::text_at(container, {"name"}) == asked;
+  if (!known) return status_answer(400, "BadRequest", "container is not valid for pod " + pod);
+  if (k8s::text_at(*object, {"status", "phase"}) == "Pending")
+    return status_answer(400, "BadRequest", "pod " + pod + " does not have a host assigned");
+  if (k8s::text_at(*object, {"status", "phase"}) != "Running")
+    return status_answer(500, "InternalError", "Internal error occurred: container not found");
+  order.protocol = chosen(std::string(request[http::field::sec_websocket_protocol]), v5);
+  if (!websocket::is_upgrade(request) || order.protocol.empty())
+    return status_answer(400, "BadRequest", "unable to upgrade: unsupported protocol");
+  return std::nullopt;
+}
+
+void run_exec(asio::io_context& io, PlainStream& stream, const ExecRequest& request, const ExecOrder& order) {
+  run(io, stream, request, order);
+}
+void run_exec(asio::io_context& io, SecureStream& stream, const ExecRequest& request,
+              const ExecOrder& order) {
+  run(io, stream, request, order);
+}
+
+}  // namespace alcove::test

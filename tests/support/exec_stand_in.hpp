@@ -1,0 +1,44 @@
+// What the stand-in for the Kubernetes API does with `.../pods/NAME/exec`: the command really runs, as a
+// child of the test, on a pseudo-terminal or on pipes, so that echo, exit codes and sizes are the system's
+// own and nothing of them is imitated. Strict where the real one is: what a request lacks, and what a message
+// may be. Source: kubelet's cri/streaming/remotecommand, and what tests/contract/exec_contract_test.cpp tries
+// on both.
+#pragma once
+
+#include "tests/support/api_objects.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace alcove::test {
+
+using ExecRequest = boost::beast::http::request<boost::beast::http::string_body>;
+using PlainStream = boost::asio::ip::tcp::socket;
+using SecureStream = boost::asio::ssl::stream<PlainStream>;
+
+struct ExecOrder {
+  std::string protocol;
+  std::vector<std::string> command;
+  bool input = false;
+  bool terminal = false;
+};
+
+// What is answered instead, or what to run. `v5`: whether the newer protocol is known.
+std::optional<ApiAnswer> exec_refused(const ExecRequest& request, const std::string& pod,
+                                      const std::optional<Json>& object, bool v5, ExecOrder& order);
+// Upgrades the connection and runs the command until it or the connection ends. `io`: the stream's, which
+// nobody else runs.
+void run_exec(boost::asio::io_context& io, PlainStream& stream, const ExecRequest& request,
+              const ExecOrder& order);
+void run_exec(boost::asio::io_context& io, SecureStream& stream, const ExecRequest& request,
+              const ExecOrder& order);
+
+}  // namespace alcove::test
