@@ -108,8 +108,25 @@ def redis(place):
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def contract(cluster, tmp_path_factory):
+@pytest.fixture(scope="module")
+def shell_pod(cluster, tmp_path_factory):
+    """A pod in which commands can be run: Debian's busybox, which links nothing."""
+    root = tmp_path_factory.mktemp("shell")
+    (root / "bin").mkdir()
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    for command in ("sh", "cat", "stty", "sleep"):
+        (root / "bin" / command).symlink_to("busybox")
+    cluster.import_image("localhost/alcove-test-shell:1", root, ["/bin/sleep", "86400"])
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shell"}, "spec": {
+        "terminationGracePeriodSeconds": 0,
+        "containers": [{"name": "app", "image": "localhost/alcove-test-shell:1", "imagePullPolicy": "Never"}]}})
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+    yield "shell"
+    cluster.kubectl("delete", "pod", "shell", "--wait=true")
+
+
+@pytest.fixture(scope="module")
+def contract(cluster, shell_pod, tmp_path_factory):
     """Runs one of the C++ test programs with the cluster in reach."""
     root = tmp_path_factory.mktemp("test-pod")
     with_libraries(root, BUILD / "tests/unit/local/alcove_test_pod", "/bin/test-pod")
@@ -121,6 +138,7 @@ def contract(cluster, tmp_path_factory):
             [BUILD / "tests/contract" / program, f"--gtest_filter={test_filter}"], capture_output=True, text=True, timeout=400,
             check=False,
             env={**os.environ, "ALCOVE_TEST_KUBECONFIG": str(KUBECONFIG), "ALCOVE_TEST_NAMESPACE": cluster.namespace,
-                 "ALCOVE_TEST_POD_IMAGE": "localhost/alcove-test-pod:1", "ALCOVE_TEST_COMPACT": f"{compact} compact"})
+                 "ALCOVE_TEST_POD_IMAGE": "localhost/alcove-test-pod:1", "ALCOVE_TEST_EXEC_POD": shell_pod,
+                 "ALCOVE_TEST_COMPACT": f"{compact} compact"})
 
     return run
