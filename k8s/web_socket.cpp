@@ -11,6 +11,7 @@
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 #include <fmt/format.h>
+#include <openssl/x509_vfy.h>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -80,6 +81,9 @@ Result<std::shared_ptr<ssl::context>> context_of(const HttpTls& tls) {
   if (!ec && !tls.certificate.empty()) out->use_certificate_chain(asio::buffer(tls.certificate), ec);
   if (!ec && !tls.key.empty()) out->use_private_key(asio::buffer(tls.key), ssl::context::pem, ec);
   if (!ec) out->set_verify_mode(tls.verify ? ssl::verify_peer : ssl::verify_none, ec);
+  // As libcurl does it for all other calls: a CA that is trusted need not be a root.
+  if (tls.verify)
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(out->native_handle()), X509_V_FLAG_PARTIAL_CHAIN);
   if (ec) return Error{Errc::invalid, "a certificate or a key that is none: " + ec.message()};
   return out;
 }

@@ -366,11 +366,12 @@ ApiStandIn::ApiStandIn(ApiStandInOptions options) : state_(std::make_shared<Stat
   state_->options = std::move(options);
   state_->token = state_->options.token;
   if (state_->options.tls) {
-    state_->certificates = make_test_certificates();
+    state_->certificates = make_test_certificates(state_->options.intermediate_ca);
     const TestCertificates& made = state_->certificates;
-    state_->tls.use_certificate_chain(asio::buffer(made.ca));
+    state_->tls.use_certificate_chain(asio::buffer(made.server));
     state_->tls.use_private_key(asio::buffer(made.server_key), asio::ssl::context::pem);
     state_->tls.add_certificate_authority(asio::buffer(made.ca));
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(state_->tls.native_handle()), X509_V_FLAG_PARTIAL_CHAIN);
     state_->tls.set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
   }
   acceptor_ = std::thread([this] { accept(); });

@@ -28,6 +28,7 @@ struct ApiStandInOptions {
   bool tls = false;                 // with a certificate of its own, and of a client's
   std::string token = "let-me-in";  // empty: everybody may
   bool exec_v5 = true;              // knows v5.channel.k8s.io, as since Kubernetes 1.30
+  bool intermediate_ca = false;     // with TLS: the CA is no root
 };
 
 class ApiStandIn {
@@ -70,13 +71,15 @@ class ApiStandIn {
   std::thread acceptor_;
 };
 
-// A self-signed certificate for 127.0.0.1 and a client's, signed by it. PEM.
+// A certificate for 127.0.0.1 and a client's, both signed by a CA that is a root or, `intermediate`, one that
+// is signed by a root which nobody has. PEM.
 struct TestCertificates {
   std::string ca;
+  std::string server;
   std::string server_key;
   std::string client;
   std::string client_key;
 };
-TestCertificates make_test_certificates();
+TestCertificates make_test_certificates(bool intermediate = false);
 
 }  // namespace alcove::test

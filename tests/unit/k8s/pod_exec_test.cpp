@@ -25,6 +25,11 @@ ApiStandInOptions with_tls() {
   options.tls = true;
   return options;
 }
+ApiStandInOptions with_intermediate_ca() {
+  ApiStandInOptions options = with_tls();
+  options.intermediate_ca = true;
+  return options;
+}
 ApiStandInOptions without_v5() {
   ApiStandInOptions options;
   options.exec_v5 = false;
@@ -229,6 +234,19 @@ TEST_F(PodExecTlsTest, without_its_certificate_it_is_nobody) {
   access.certificate = "no PEM";
   connect(access);
   EXPECT_THAT(open().error().message, HasSubstr("certificate or a key"));
+}
+
+class PodExecIntermediateTest : public PodExecTest {
+ protected:
+  PodExecIntermediateTest() : PodExecTest(with_intermediate_ca()) {}
+};
+
+// As the rest of the client, which is libcurl's.
+TEST_F(PodExecIntermediateTest, ca_that_is_trusted_need_not_be_a_root) {
+  EXPECT_TRUE(run(client->get(item(collection("pods", "test"), "runs"))));
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_TRUE(echoes(*opened));
 }
 
 }  // namespace
