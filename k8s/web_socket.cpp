@@ -1,9 +1,9 @@
 #include "k8s/web_socket.hpp"
 
+#include "base/event.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/ip/basic_resolver.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
@@ -18,10 +18,12 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace alcove::k8s {
 namespace {
@@ -35,17 +37,22 @@ using Resolver = asio::ip::basic_resolver<tcp, Executor>;
 constexpr int kSilentPeerMs = 30'000;  // as HttpThread's
 
 struct Address {
-  std::string host;  // an IPv6 address without its brackets
-  std::string port;
+  std::string host;        // an IPv6 address without its brackets
+  std::uint16_t port = 0;  // 0: none that is one
 };
 
-Address address_of(std::string_view authority, std::string_view usual_port) {
+Address address_of(std::string_view authority, std::uint16_t usual_port) {
   const std::size_t colon = authority.rfind(':');
   const bool has_port =
       colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
   std::string_view host = authority.substr(0, has_port ? colon : authority.size());
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return {std::string(host), std::string(has_port ? authority.substr(colon + 1) : usual_port)};
+  Address out{std::string(host), usual_port};
+  if (!has_port) return out;
+  const char* const end = authority.data() + authority.size();
+  const auto [at, bad] = std::from_chars(authority.data() + colon + 1, end, out.port);
+  if (bad != std::errc{} || at != end) out.port = 0;
+  return out;
 }
 
 struct Place {
@@ -64,9 +71,9 @@ std::optional<Place> place_of(std::string_view url, const HttpWay& way) {
   const std::size_t slash = std::min(url.find('/'), url.size());
   out.authority = url.substr(0, slash);
   out.target = slash == url.size() ? "/" : url.substr(slash);
-  out.named = address_of(out.authority, out.secure ? "443" : "80");
+  out.named = address_of(out.authority, out.secure ? 443 : 80);
   out.dialled = way.connect_to.empty() ? out.named : address_of(way.connect_to, out.named.port);
-  if (out.named.host.empty()) return std::nullopt;
+  if (out.named.host.empty() || out.named.port == 0 || out.dialled.port == 0) return std::nullopt;
   return out;
 }
 
@@ -98,6 +105,7 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
       : executor_(executor),
         tls_(std::move(tls)),
         resolver_(executor),
+        changed_(executor),
         stream_(std::move(next)),
         place_(std::move(place)),
         order_(std::move(order)),
@@ -105,7 +113,8 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
 
   Awaitable<Result<HttpAnswer>> open() override {
     opening_ = true;
-    Timer deadline(executor_, SteadyClock::now() + order_.timeout);
+    deadline_ = SteadyClock::now() + order_.timeout;
+    Timer deadline(executor_, deadline_);
     deadline.async_wait([weak = this->weak_from_this()](error_code ec) {
       const auto self = weak.lock();
       if (ec || !self || !self->opening_) return;
@@ -118,6 +127,8 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
     websocket::response_type response;
     auto [ec] = co_await stream_.async_handshake(response, place_.authority, place_.target, kTuple);
     opening_ = false;
+    // It may have been given up just when the answer was there.
+    if (late_ || cancelled_) co_return why(asio::error::operation_aborted);
     if (ec == websocket::error::upgrade_declined) {
       shut();
       co_return HttpAnswer{static_cast<int>(response.result_int()), std::move(response.body()), std::nullopt};
@@ -151,12 +162,9 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
   Socket& socket() { return boost::beast::get_lowest_layer(stream_); }
 
   Awaitable<error_code> connect() {
-    auto [not_found, found] =
-        co_await resolver_.async_resolve(place_.dialled.host, place_.dialled.port, kTuple);
+    const error_code not_found = co_await find();
     if (not_found) co_return not_found;
-    // A name's look-up cannot be broken off: the deadline may have passed meanwhile.
-    if (late_ || cancelled_) co_return asio::error::operation_aborted;
-    auto [refused, endpoint] = co_await asio::async_connect(socket(), found, kTuple);
+    const error_code refused = co_await dial();
     if (refused) co_return refused;
     watch_peer();
     if constexpr (std::is_same_v<Next, Secure>) {
@@ -166,11 +174,57 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
     co_return error_code{};
   }
 
+  Awaitable<error_code> find() {
+    const Address& dialled = place_.dialled;
+    error_code not_an_address;
+    const auto address = asio::ip::make_address(dialled.host, not_an_address);
+    if (!not_an_address) {
+      found_.emplace_back(address, dialled.port);
+      co_return error_code{};
+    }
+    // The look-up of a name cannot be broken off. So it is not awaited, but `changed_`, which the deadline
+    // and cancel() notify too; what is found after that is for nobody.
+    resolver_.async_resolve(dialled.host, std::to_string(dialled.port),
+                            [self = this->shared_from_this()](error_code ec, Resolver::results_type found) {
+                              for (const auto& entry : found) self->found_.push_back(entry.endpoint());
+                              self->not_found_ = ec;
+                              self->looked_up_ = true;
+                              self->changed_.notify();
+                            });
+    while (!looked_up_ && !late_ && !cancelled_) co_await changed_.wait();
+    if (late_ || cancelled_) co_return asio::error::operation_aborted;
+    co_return not_found_;
+  }
+
+  // One address after the other. Each but the last has half of the time that is left, so that those after one
+  // that does not answer have their turn.
+  Awaitable<error_code> dial() {
+    for (std::size_t at = 0;; ++at) {
+      const bool last = at + 1 == found_.size();
+      const SteadyTime now = SteadyClock::now();
+      Timer limit(executor_, now + (deadline_ - now) / 2);
+      if (!last)
+        limit.async_wait([weak = this->weak_from_this(), at](error_code ec) {
+          const auto self = weak.lock();
+          if (!ec && self && self->dialling_ == at) self->socket().close(ec);
+        });
+      dialling_ = at;
+      auto [ec] = co_await socket().async_connect(found_[at], kTuple);
+      dialling_.reset();
+      if (late_ || cancelled_) co_return asio::error::operation_aborted;
+      // The limit may have closed it just when it was connected.
+      if (!ec && !socket().is_open()) ec = asio::error::timed_out;
+      if (!ec || last) co_return ec;
+      socket().close(ec);
+    }
+  }
+
+  void set(int level, int name, int value) {
+    ::setsockopt(socket().native_handle(), level, name, &value, sizeof value);
+  }
+
   // As HttpThread's connections: a peer that has gone without a word is noticed.
   void watch_peer() {
-    const auto set = [this](int level, int name, int value) {
-      ::setsockopt(socket().native_handle(), level, name, &value, sizeof value);
-    };
     set(IPPROTO_TCP, TCP_NODELAY, 1);
     set(SOL_SOCKET, SO_KEEPALIVE, 1);
     set(IPPROTO_TCP, TCP_KEEPIDLE, 15);
@@ -197,6 +251,7 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
     error_code ignored;
     resolver_.cancel();
     socket().close(ignored);
+    changed_.notify();
   }
 
   Error why(error_code ec) {
@@ -215,12 +270,18 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
   Executor executor_;
   std::shared_ptr<ssl::context> tls_;  // before the stream that uses it
   Resolver resolver_;
+  Event changed_;  // looked up, late or cancelled
   websocket::stream<Next> stream_;
   boost::beast::flat_buffer unread_;
   Place place_;
   HttpOrder order_;
   std::string offered_;
   std::string protocol_;
+  SteadyTime deadline_;
+  std::vector<tcp::endpoint> found_;
+  std::optional<std::size_t> dialling_;  // of `found_`
+  error_code not_found_;
+  bool looked_up_ = false;
   bool opening_ = false;
   bool late_ = false;
   bool cancelled_ = false;
