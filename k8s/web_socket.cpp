@@ -34,7 +34,9 @@ namespace http = boost::beast::http;
 using Secure = ssl::stream<Socket>;
 using Resolver = asio::ip::basic_resolver<tcp, Executor>;
 
-constexpr int kSilentPeerMs = 30'000;  // as HttpThread's
+constexpr int kSilentPeerMs = 30'000;  // while it opens; as HttpThread's
+// Once it is open. A peer that is alive but takes nothing for a while counts as silent for this.
+constexpr int kFullPeerMs = 300'000;
 
 struct Address {
   std::string host;        // an IPv6 address without its brackets
@@ -101,15 +103,17 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
  public:
   // `tls`: empty for a Socket.
   Connection(Executor executor, std::shared_ptr<ssl::context> tls, Next next, Place place, HttpOrder order,
-             std::string protocols)
+             std::string protocols, Millis ping_each)
       : executor_(executor),
         tls_(std::move(tls)),
         resolver_(executor),
         changed_(executor),
+        ping_timer_(executor),
         stream_(std::move(next)),
         place_(std::move(place)),
         order_(std::move(order)),
-        offered_(std::move(protocols)) {}
+        offered_(std::move(protocols)),
+        ping_each_(ping_each) {}
 
   Awaitable<Result<HttpAnswer>> open() override {
     opening_ = true;
@@ -135,11 +139,15 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
     }
     if (ec) co_return why(ec);
     protocol_ = response[http::field::sec_websocket_protocol];
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, kFullPeerMs);
+    ping_later();
     co_return HttpAnswer{kOpened, {}, std::nullopt};
   }
 
   Awaitable<Result<std::string>> read() override {
+    reading_ = true;
     auto [ec, size] = co_await stream_.async_read(unread_, kTuple);
+    reading_ = false;
     if (ec) co_return why(ec);
     std::string message = boost::beast::buffers_to_string(unread_.data());
     unread_.consume(size);
@@ -232,9 +240,27 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
     set(IPPROTO_TCP, TCP_USER_TIMEOUT, kSilentPeerMs);
   }
 
+  // One at a time, and only while somebody reads: a ping to a server that has closed is answered with a
+  // reset, which throws away the output that nobody has read yet. Not Beast's keep_alive_pings: those end a
+  // connection whose other side is late with its answer.
+  void ping_later() {
+    ping_timer_.expires_after(ping_each_);
+    ping_timer_.async_wait([weak = this->weak_from_this()](error_code ec) {
+      const auto self = weak.lock();
+      if (ec || !self || !self->socket().is_open()) return;
+      if (!self->reading_) {
+        self->ping_later();
+        return;
+      }
+      self->stream_.async_ping({}, [self](error_code failed) {
+        if (!failed) self->ping_later();
+      });
+    });
+  }
+
   void set_options() {
     stream_.binary(true);
-    // A message is one frame: API servers up to 1.29 take each frame for a message.
+    // A message is one frame: API servers take each frame for a message.
     stream_.auto_fragment(false);
     stream_.read_message_max(kMostMessage);
     stream_.set_option(websocket::stream_base::decorator([this](websocket::request_type& request) {
@@ -250,6 +276,7 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
   void shut() {
     error_code ignored;
     resolver_.cancel();
+    ping_timer_.cancel();
     socket().close(ignored);
     changed_.notify();
   }
@@ -271,17 +298,20 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
   std::shared_ptr<ssl::context> tls_;  // before the stream that uses it
   Resolver resolver_;
   Event changed_;  // looked up, late or cancelled
+  Timer ping_timer_;
   websocket::stream<Next> stream_;
   boost::beast::flat_buffer unread_;
   Place place_;
   HttpOrder order_;
   std::string offered_;
   std::string protocol_;
+  Millis ping_each_;
   SteadyTime deadline_;
   std::vector<tcp::endpoint> found_;
   std::optional<std::size_t> dialling_;  // of `found_`
   error_code not_found_;
   bool looked_up_ = false;
+  bool reading_ = false;
   bool opening_ = false;
   bool late_ = false;
   bool cancelled_ = false;
@@ -296,7 +326,7 @@ bool is_address(const std::string& host) {
 }  // namespace
 
 Result<std::shared_ptr<WebSocket>> make_web_socket(Executor executor, const HttpWay& way, HttpOrder order,
-                                                   std::string protocols) {
+                                                   std::string protocols, Millis ping_each) {
   std::optional<Place> place = place_of(order.url, way);
   if (!place) return Error{Errc::invalid, "not a URL of http or https: " + order.url};
   if (!way.proxy.empty())
@@ -304,7 +334,7 @@ Result<std::shared_ptr<WebSocket>> make_web_socket(Executor executor, const Http
   std::shared_ptr<WebSocket> out;
   if (!place->secure) {
     out = std::make_shared<Connection<Socket>>(executor, nullptr, Socket(executor), std::move(*place),
-                                               std::move(order), std::move(protocols));
+                                               std::move(order), std::move(protocols), ping_each);
     return out;
   }
   const Result<std::shared_ptr<ssl::context>> tls = context_of(way.tls);
@@ -317,7 +347,7 @@ Result<std::shared_ptr<WebSocket>> make_web_socket(Executor executor, const Http
     SSL_ctrl(next.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
              const_cast<char*>(host.c_str()));
   out = std::make_shared<Connection<Secure>>(executor, *tls, std::move(next), std::move(*place),
-                                             std::move(order), std::move(protocols));
+                                             std::move(order), std::move(protocols), ping_each);
   return out;
 }
 

@@ -5,13 +5,16 @@
 // timeout (it did not open within HttpOrder::timeout), cancelled, limit (a message is too long), invalid (a
 // URL or a certificate that is none, or a proxy: this goes through none).
 //
-// Back-pressure: nothing is read from the network but by read(), one message at a time. What was sent and
-// never acknowledged ends the connection after half a minute; there is no other limit on silence, since who
-// sits at a terminal may think.
+// Back-pressure: nothing is read from the network but by read(), one message at a time. Who sits at a
+// terminal may think, so silence ends nothing here, and while a read() waits, the other side gets pings:
+// proxies in between cut what is silent for 20 to 50 s. (Kubernetes itself ends a command that is silent for
+// 4 h, by its default: streaming-connection-idle-timeout.) A peer that acknowledges nothing, or takes
+// nothing, for five minutes ends the connection.
 #pragma once
 
 #include "base/net.hpp"
 #include "base/result.hpp"
+#include "base/time.hpp"
 #include "k8s/http_exchange.hpp"
 #include "k8s/http_thread.hpp"
 
@@ -24,6 +27,7 @@ class WebSocket {
  public:
   static constexpr std::size_t kMostMessage = 1 << 20;
   static constexpr int kOpened = 101;
+  static constexpr Millis kPingEach{10'000};
 
   WebSocket() = default;
   virtual ~WebSocket() = default;
@@ -44,6 +48,7 @@ class WebSocket {
 // Does nothing yet but look at what it was given. Of `order` the URL, the headers and the timeout count.
 // `protocols`: what is offered, the best first, with commas between them.
 Result<std::shared_ptr<WebSocket>> make_web_socket(Executor executor, const HttpWay& way, HttpOrder order,
-                                                   std::string protocols);
+                                                   std::string protocols,
+                                                   Millis ping_each = WebSocket::kPingEach);
 
 }  // namespace alcove::k8s

@@ -1,4 +1,4 @@
-// WebSocket against a server of Beast's that does what a test says: time, addresses, and what is too
+// WebSocket against a server of Beast's that does what a test says: time, addresses, pings, and what is too
 // long. TLS, and what the Kubernetes API says, are in pod_exec_test.cpp.
 #include "k8s/web_socket.hpp"
 
@@ -11,8 +11,10 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -131,15 +133,23 @@ void listen_to(ServerStream& stream) {
 class WebSocketTest : public testing::Test {
  protected:
   std::shared_ptr<WebSocket> make(const Server& server, const std::string& host = "127.0.0.1",
-                                  Millis timeout = Millis{10'000}) {
+                                  Millis timeout = Millis{10'000}, Millis ping_each = WebSocket::kPingEach) {
     HttpOrder order;
     order.url = fmt::format("http://{}:{}/", host, server.endpoint().port());
     order.timeout = timeout;
-    return make_web_socket(context.get_executor(), HttpWay{}, order, "a, b").value();
+    return make_web_socket(context.get_executor(), HttpWay{}, order, "a, b", ping_each).value();
   }
   Result<HttpAnswer> open(const std::shared_ptr<WebSocket>& socket) {
     return test::run(context, socket->open()).value();
   }
+  // Lets time pass for the io_context.
+  void pass(Millis time) {
+    Timer timer(context.get_executor(), time);
+    bool over = false;
+    timer.async_wait([&](error_code) { over = true; });
+    ASSERT_TRUE(test::run_until(context, [&] { return over; }));
+  }
+
   asio::io_context context{1};
 };
 
@@ -220,6 +230,28 @@ TEST_F(WebSocketTest, what_is_cancelled_at_any_step_is_not_open) {
   }
 }
 
+TEST_F(WebSocketTest, pings_while_somebody_reads_and_only_then) {
+  std::atomic<int> pings = 0;
+  Server server([&](ServerStream& stream) {
+    stream.control_callback([&](websocket::frame_type kind, boost::beast::string_view) {
+      if (kind == websocket::frame_type::ping) ++pings;
+    });
+    listen_to(stream);
+  });
+  const auto socket = make(server, "127.0.0.1", Millis{10'000}, Millis{20});
+  ASSERT_TRUE(open(socket));
+  pass(Millis{200});
+  EXPECT_EQ(pings, 0);
+  std::optional<Result<std::string>> read;
+  launch(context, socket->read(),
+         [&](const std::exception_ptr&, Result<std::string> its) { read.emplace(std::move(its)); });
+  EXPECT_TRUE(test::run_until(context, [&] { return pings >= 3; }));
+  EXPECT_FALSE(read);
+  socket->cancel();
+  ASSERT_TRUE(test::run_until(context, [&] { return read.has_value(); }));
+  EXPECT_EQ(read->error().code, Errc::cancelled);
+}
+
 TEST_F(WebSocketTest, message_has_a_limit) {
   Server server([](ServerStream& stream) {
     error_code ec;
@@ -235,6 +267,27 @@ TEST_F(WebSocketTest, message_has_a_limit) {
   const auto too_long = test::run(context, socket->read()).value();
   ASSERT_FALSE(too_long);
   EXPECT_EQ(too_long.error().code, Errc::limit);
+}
+
+// Milliseconds of TCP_USER_TIMEOUT on this process's connection to there.
+int most_silence_of_connection_to(const tcp::endpoint& there) {
+  for (int fd = 0; fd < 4096; ++fd) {
+    tcp::endpoint peer;
+    socklen_t size = peer.capacity();
+    if (::getpeername(fd, peer.data(), &size) != 0 || size > peer.capacity() || peer != there) continue;
+    int value = -1;
+    size = sizeof value;
+    ::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &size);
+    return value;
+  }
+  return -1;
+}
+
+TEST_F(WebSocketTest, peer_that_is_alive_and_takes_nothing_has_five_minutes) {
+  Server server(listen_to);
+  const auto socket = make(server);
+  ASSERT_TRUE(open(socket));
+  EXPECT_EQ(most_silence_of_connection_to(server.endpoint()), 300'000);
 }
 
 TEST_F(WebSocketTest, port_that_is_none_is_said_as_such) {
