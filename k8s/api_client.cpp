@@ -303,7 +303,7 @@ Awaitable<ApiResult<std::shared_ptr<PodExec>>> ApiClient::exec(std::string pod_p
     Result<std::shared_ptr<WebSocket>> socket =
         make_web_socket(executor_, way_, std::move(ask), kExecProtocols);
     if (!socket) co_return error_from_transport(socket.error());
-    const auto exec = std::make_shared<PodExec>(std::move(*socket));
+    const auto exec = std::make_shared<PodExec>(std::move(*socket), query.terminal);
     std::erase_if(execs_, [](const std::weak_ptr<PodExec>& one) { return one.expired(); });
     execs_.push_back(exec);
     const SteadyTime begun = SteadyClock::now();

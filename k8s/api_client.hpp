@@ -82,7 +82,7 @@ class ApiClient {
   // The log from its beginning and on, as it is written, until the container ends. Read it with
   // HttpExchange::read.
   Awaitable<ApiResult<std::shared_ptr<HttpExchange>>> follow_log(std::string pod_path, std::string container);
-  // A command that has begun in a container of a pod: see pod_exec.hpp.
+  // A command that is asked for in a container of a pod: see pod_exec.hpp.
   Awaitable<ApiResult<std::shared_ptr<PodExec>>> exec(std::string pod_path, ExecQuery query);
 
   // Ends everything with `cancelled`, also what is still to come.

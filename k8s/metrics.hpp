@@ -33,8 +33,9 @@ struct ApiMetrics {
     calls[static_cast<std::size_t>(verb)][outcome].add();
   }
 
-  std::array<std::array<RelaxedCounter, kOutcomes>, kVerbs> calls;  // each try is one
-  std::array<SecondsHistogram, kVerbs> seconds;                     // not of watches and followed logs; of a command, until it is open
+  // Each try is one. Of a command both tell of its opening, and nothing of how it ended.
+  std::array<std::array<RelaxedCounter, kOutcomes>, kVerbs> calls;
+  std::array<SecondsHistogram, kVerbs> seconds;  // not of watches and followed logs
   std::array<SecondsHistogram, static_cast<std::size_t>(PodPhase::count_)> phases;
   RelaxedCounter watch_events;
   RelaxedCounter relists;   // lists that a watch had to begin with

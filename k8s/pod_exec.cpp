@@ -66,9 +66,12 @@ Awaitable<ApiResult<void>> PodExec::open(std::shared_ptr<PodExec> self) {
 
 Awaitable<ApiResult<ExecNews>> PodExec::read(std::shared_ptr<PodExec> self) {
   ExecNews news;
-  while (!self->exit_code_) {
+  while (!self->end_) {
     const Result<std::string> message = co_await self->socket_->read();
-    if (!message) co_return error_from_transport(message.error());
+    if (!message) {
+      self->end_.emplace(error_from_transport(message.error()));
+      break;
+    }
     // Channels begin with an empty message each.
     if (message->size() < 2) continue;
     const auto channel = static_cast<Channel>((*message)[0]);
@@ -79,14 +82,16 @@ Awaitable<ApiResult<ExecNews>> PodExec::read(std::shared_ptr<PodExec> self) {
       co_return news;
     }
     if (channel == Channel::close) continue;
-    if (channel != Channel::end) co_return not_understood("a message on a channel that is ours");
-    const ApiResult<int> code = exit_code_from(text);
+    if (channel == Channel::end) {
+      self->end_.emplace(exit_code_from(text));
+    } else {
+      self->end_.emplace(not_understood("a message on a channel that is ours"));
+    }
     self->cancel();
-    if (!code) co_return code.error();
-    self->exit_code_ = *code;
   }
+  if (!*self->end_) co_return self->end_->error();
   news.kind = ExecNews::Kind::end;
-  news.exit_code = *self->exit_code_;
+  news.exit_code = **self->end_;
   co_return news;
 }
 
@@ -107,6 +112,7 @@ Awaitable<ApiResult<void>> PodExec::write(std::shared_ptr<PodExec> self, std::st
 
 Awaitable<ApiResult<void>> PodExec::resize(std::shared_ptr<PodExec> self, std::uint16_t columns,
                                            std::uint16_t rows) {
+  if (!self->terminal_) co_return ApiError{ApiReason::other, "a command without a terminal has no size"};
   std::string message =
       message_on(Channel::size, fmt::format(R"({{"Width":{},"Height":{}}})", columns, rows));
   const ApiResult<void> sent = co_await self->send(std::move(message));

@@ -4,6 +4,10 @@
 // 1.35 on create as well), not_found, bad_request (the pod has no node yet), server (its container does not
 // run, or has no such program). Nothing is tried again: a command may have begun.
 //
+// That it is open does not mean that the command runs: from Kubernetes 1.30 on the API opens it before it
+// asks the node, and any version opens it before it looks for the program. What fails after that is how it
+// ends: an error of read(), which ApiMetrics, that count the opening, know nothing of.
+//
 // Each message has a channel as its first byte: 0 input, 1 output, 2 errors, 3 how it ended, 4 the terminal's
 // size, and in v5 of the protocol 255, the end of another channel. Source: Kubernetes,
 // k8s.io/apimachinery/pkg/util/remotecommand and KEP-4006.
@@ -44,13 +48,18 @@ class PodExec {
  public:
   static constexpr std::size_t kMostInput = 16 * 1024;  // of one message; more goes as several
 
-  explicit PodExec(std::shared_ptr<WebSocket> socket) : socket_(std::move(socket)) {}
+  // `terminal`: as the query that was asked for.
+  PodExec(std::shared_ptr<WebSocket> socket, bool terminal)
+      : socket_(std::move(socket)), terminal_(terminal) {}
 
   static Awaitable<ApiResult<void>> open(std::shared_ptr<PodExec> self);
-  // What comes next; after the end, the end again. Whoever does not read lets the command wait.
+  // What comes next; after the end, the end again, also if that is an error. Whoever does not read lets the
+  // command wait.
   static Awaitable<ApiResult<ExecNews>> read(std::shared_ptr<PodExec> self);
   // One of these three at a time.
   static Awaitable<ApiResult<void>> write(std::shared_ptr<PodExec> self, std::string input);
+  // An error without a terminal: from Kubernetes 1.30 on such a size is sent to nobody, and all input after
+  // it waits for that.
   static Awaitable<ApiResult<void>> resize(std::shared_ptr<PodExec> self, std::uint16_t columns,
                                            std::uint16_t rows);
   // Not before v5, that is Kubernetes 1.30. A terminal's input ends with Ctrl-D anyway.
@@ -63,7 +72,8 @@ class PodExec {
   Awaitable<ApiResult<void>> send(std::string message);
 
   std::shared_ptr<WebSocket> socket_;
-  std::optional<int> exit_code_;
+  bool terminal_;
+  std::optional<ApiResult<int>> end_;  // the exit code, or why there is none
 };
 
 }  // namespace alcove::k8s

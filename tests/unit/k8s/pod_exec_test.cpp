@@ -6,10 +6,12 @@
 #include "tests/support/api_stand_in.hpp"
 #include "tests/support/run_awaitable.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <stdlib.h>
 
+#include <deque>
 #include <filesystem>
 #include <fstream>
 
@@ -247,6 +249,87 @@ TEST_F(PodExecIntermediateTest, ca_that_is_trusted_need_not_be_a_root) {
   const auto opened = open();
   ASSERT_TRUE(opened) << opened.error().message;
   EXPECT_TRUE(echoes(*opened));
+}
+
+// A WebSocket whose messages are there from the beginning, and after them it is broken.
+class Said final : public WebSocket {
+ public:
+  explicit Said(std::deque<std::string> messages, std::string protocol = "v5.channel.k8s.io")
+      : messages_(std::move(messages)), protocol_(std::move(protocol)) {}
+  Awaitable<Result<HttpAnswer>> open() override {
+    HttpAnswer answer;
+    answer.status = kOpened;
+    co_return answer;
+  }
+  Awaitable<Result<std::string>> read() override {
+    const Error broken{Errc::unavailable, fmt::format("broken, asked {} times", ++asked_)};
+    if (messages_.empty()) co_return broken;
+    std::string message = std::move(messages_.front());
+    messages_.pop_front();
+    co_return message;
+  }
+  Awaitable<Result<void>> write(std::string) override { co_return Result<void>{}; }
+  void cancel() override { cancelled = true; }
+  const std::string& protocol() const override { return protocol_; }
+
+  bool cancelled = false;
+
+ private:
+  std::deque<std::string> messages_;
+  std::string protocol_;
+  int asked_ = 0;
+};
+
+class PodExecEndTest : public testing::Test {
+ protected:
+  ApiError end_of(std::deque<std::string> messages) {
+    const auto exec = std::make_shared<PodExec>(std::make_shared<Said>(std::move(messages)), true);
+    const auto read = [&] { return test::run(context, PodExec::read(exec)).value(); };
+    const ApiResult<ExecNews> first = read();
+    const ApiResult<ExecNews> again = read();
+    EXPECT_FALSE(first);
+    EXPECT_FALSE(again);
+    EXPECT_EQ(first.error().message, again.error().message) << "the same end is told again";
+    return first.error();
+  }
+  ApiReason reason_of(const Json& status) { return end_of({"\3" + status.dump()}).reason; }
+
+  asio::io_context context{1};
+};
+
+TEST_F(PodExecEndTest, failure_that_is_not_the_commands_has_the_apis_reason) {
+  const ApiError end = end_of({"\3" + Json{{"status", "Failure"},
+                                           {"reason", "InternalError"},
+                                           {"message", "Internal error occurred: no such program"},
+                                           {"code", 500}}
+                                          .dump()});
+  EXPECT_EQ(end.reason, ApiReason::server);
+  EXPECT_EQ(end.word, "InternalError");
+  EXPECT_EQ(end.message, "Internal error occurred: no such program");
+}
+
+TEST_F(PodExecEndTest, end_that_makes_no_sense_is_not_understood) {
+  EXPECT_EQ(end_of({"\3it is over"}).reason, ApiReason::not_understood);
+  EXPECT_EQ(reason_of({{"status", "Perhaps"}}), ApiReason::not_understood);
+  Json failed{{"status", "Failure"}, {"reason", "NonZeroExitCode"}};
+  EXPECT_EQ(reason_of(failed), ApiReason::not_understood);
+  for (const char* code : {"", "many", "1x"}) {
+    failed["details"]["causes"] = {{{"reason", "ExitCode"}, {"message", code}}};
+    EXPECT_EQ(reason_of(failed), ApiReason::not_understood) << code;
+  }
+  EXPECT_EQ(end_of({std::string("\0input", 6)}).reason, ApiReason::not_understood);
+}
+
+TEST_F(PodExecEndTest, connection_that_breaks_is_an_end_too) {
+  EXPECT_EQ(end_of({}).reason, ApiReason::unreachable);
+}
+
+TEST_F(PodExecEndTest, api_that_chooses_no_protocol_is_not_understood) {
+  const auto socket = std::make_shared<Said>(std::deque<std::string>{}, "");
+  const auto opened = test::run(context, PodExec::open(std::make_shared<PodExec>(socket, true))).value();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().reason, ApiReason::not_understood);
+  EXPECT_TRUE(socket->cancelled);
 }
 
 }  // namespace
