@@ -33,25 +33,12 @@ class Exec {
       if (!next()) return false;
     return true;
   }
-  // Reads all there is. Negative: it did not end by itself.
-  int end() {
-    while (next()) {
-    }
-    return code;
-  }
-  PodExec& operator*() { return *exec_; }
-  const std::shared_ptr<PodExec>& get() { return exec_; }
-
-  std::string output;
-  std::string errors;
-  int code = -1;
-  std::string failed;
-
- private:
+  // Reads on. False: nothing more comes.
   bool next() {
     const ApiResult<ExecNews> news = run(PodExec::read(exec_));
     if (!news) {
       failed = news.error().message;
+      reason = news.error().reason;
       return false;
     }
     if (news->kind == ExecNews::Kind::end) {
@@ -61,7 +48,21 @@ class Exec {
     (news->kind == kErrors ? errors : output) += news->bytes;
     return true;
   }
+  // Reads all there is. Negative: it did not end by itself.
+  int end() {
+    while (next()) {
+    }
+    return code;
+  }
+  const std::shared_ptr<PodExec>& get() { return exec_; }
 
+  std::string output;
+  std::string errors;
+  int code = -1;
+  std::string failed;
+  std::optional<ApiReason> reason;
+
+ private:
   asio::io_context& context_;
   std::shared_ptr<PodExec> exec_;
 };
@@ -122,19 +123,49 @@ TEST_P(ExecInPod, words_of_a_command_stay_what_they_are) {
   EXPECT_EQ(exec.output, "<a b&c=d><%41+><\xE2\x98\x83>");
 }
 
+// On the cluster size and input go separate ways, and either may come first: a line shows the size as it is
+// by then, so lines are sent until one shows the right one. Each is answered before the next.
+bool shows_size(Exec& exec, const std::string& size) {
+  for (int tries = 0; tries < 200; ++tries) {
+    const std::size_t before = exec.output.size();
+    if (!exec.write("\n")) return false;
+    // The echo is an empty line, what stty says is not.
+    while (exec.output.find_last_of("0123456789") + 1 <= before || !exec.output.ends_with("\n"))
+      if (!exec.next()) return false;
+    if (exec.output.find(size + "\r\n", before) != std::string::npos) return true;
+  }
+  return false;
+}
+
 TEST_P(ExecInPod, terminal_takes_the_size_that_it_is_given) {
-  Exec exec = start({"sh", "-c", "read line; stty size; read line; stty size"}, true);
+  Exec exec = start({"sh", "-c", "while read line; do stty size; done"}, true);
   ASSERT_TRUE(exec.resize(132, 43));
-  ASSERT_TRUE(exec.write("\n"));
-  EXPECT_TRUE(exec.until("43 132")) << exec.output << exec.failed;
+  EXPECT_TRUE(shows_size(exec, "43 132")) << exec.output << exec.failed;
   ASSERT_TRUE(exec.resize(80, 24));
-  ASSERT_TRUE(exec.write("\n"));
-  EXPECT_TRUE(exec.until("24 80")) << exec.output << exec.failed;
+  EXPECT_TRUE(shows_size(exec, "24 80")) << exec.output << exec.failed;
+  ASSERT_TRUE(exec.write("\x04"));
   EXPECT_EQ(exec.end(), 0) << exec.failed;
 }
 
-// More than one message, and messages of more than one of Beast's usual frames: older API servers take each
-// frame for a message, and its first byte for a channel.
+TEST_P(ExecInPod, command_without_a_terminal_has_no_size_and_goes_on) {
+  Exec exec = start({"cat"}, false);
+  EXPECT_FALSE(exec.resize(80, 24));
+  ASSERT_TRUE(exec.write("hello\n"));
+  EXPECT_TRUE(exec.until("hello\n")) << exec.failed;
+  exec.get()->cancel();
+}
+
+TEST_P(ExecInPod, program_that_is_not_there_is_told_as_the_end) {
+  for (const bool terminal : {true, false}) {
+    Exec exec = start({"no-such-program"}, terminal);
+    EXPECT_LT(exec.end(), 0);
+    EXPECT_EQ(exec.reason, ApiReason::server);
+    EXPECT_THAT(exec.failed, HasSubstr("no-such-program"));
+  }
+}
+
+// More than one message, and messages of more than one of Beast's usual frames: API servers take each frame
+// for a message, and its first byte for a channel.
 TEST_P(ExecInPod, long_input_arrives_whole) {
   Exec exec = start({"cat"}, false);
   std::string text;

@@ -10,13 +10,17 @@
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 
+#include <fcntl.h>
 #include <pty.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -29,6 +33,7 @@ using Descriptor = asio::posix::stream_descriptor;
 
 constexpr char kOutput = 1;
 constexpr char kErrors = 2;
+constexpr std::string_view kNewer = "v5.channel.k8s.io";
 
 std::vector<std::string> values_of(std::string_view target, std::string_view name) {
   std::vector<std::string> out;
@@ -54,7 +59,7 @@ std::string chosen(std::string_view offered, bool v5) {
     const std::size_t comma = std::min(offered.find(','), offered.size());
     const std::string_view one = trim(offered.substr(0, comma));
     offered.remove_prefix(std::min(comma + 1, offered.size()));
-    if (one == "v4.channel.k8s.io" || (v5 && one == "v5.channel.k8s.io")) return std::string(one);
+    if (one == "v4.channel.k8s.io" || (v5 && one == kNewer)) return std::string(one);
   }
   return {};
 }
@@ -67,32 +72,17 @@ class Child {
     std::vector<char*> words;
     for (const std::string& word : order.command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
+    std::array<int, 2> report{};
+    if (::pipe2(report.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
     if (order.terminal) {
-      int ours = -1;
-      pid = ::forkpty(&ours, nullptr, nullptr, nullptr);
-      if (pid == 0) become(words.data());
-      if (pid < 0) throw std::runtime_error("no pseudo-terminal");
-      output.assign(ours);
-      input.assign(::dup(ours));
-      return;
+      on_terminal(words.data(), report[1]);
+    } else {
+      on_pipes(words.data(), report[1]);
     }
-    std::array<std::array<int, 2>, 3> pipes{};
-    for (auto& pair : pipes)
-      if (::pipe(pair.data()) != 0) throw std::runtime_error("no pipe");
-    pid = ::fork();
-    if (pid == 0) {
-      ::dup2(pipes[0][0], 0);
-      ::dup2(pipes[1][1], 1);
-      ::dup2(pipes[2][1], 2);
-      become(words.data());
-    }
-    if (pid < 0) throw std::runtime_error("no process");
-    ::close(pipes[0][0]);
-    ::close(pipes[1][1]);
-    ::close(pipes[2][1]);
-    input.assign(pipes[0][1]);
-    output.assign(pipes[1][0]);
-    errors.assign(pipes[2][0]);
+    ::close(report[1]);
+    // Nothing comes where the program runs: it closes the pipe.
+    if (::read(report[0], &no_program, sizeof no_program) < 0) throw std::runtime_error("no report");
+    ::close(report[0]);
   }
   ~Child() {
     if (pid > 0) end();
@@ -110,16 +100,57 @@ class Child {
   Descriptor output;
   Descriptor errors;
   pid_t pid = -1;
+  int no_program = 0;  // errno of its start; 0: it runs
 
  private:
+  void on_terminal(char* const* words, int report) {
+    int ours = -1;
+    pid = ::forkpty(&ours, nullptr, nullptr, nullptr);
+    if (pid == 0) become(words, report);
+    if (pid < 0) throw std::runtime_error("no pseudo-terminal");
+    output.assign(ours);
+    input.assign(::dup(ours));
+  }
+
+  void on_pipes(char* const* words, int report) {
+    std::array<std::array<int, 2>, 3> pipes{};
+    for (auto& pair : pipes)
+      if (::pipe(pair.data()) != 0) throw std::runtime_error("no pipe");
+    pid = ::fork();
+    if (pid == 0) {
+      ::dup2(pipes[0][0], 0);
+      ::dup2(pipes[1][1], 1);
+      ::dup2(pipes[2][1], 2);
+      become(words, report);
+    }
+    if (pid < 0) throw std::runtime_error("no process");
+    ::close(pipes[0][0]);
+    ::close(pipes[1][1]);
+    ::close(pipes[2][1]);
+    input.assign(pipes[0][1]);
+    output.assign(pipes[1][0]);
+    errors.assign(pipes[2][0]);
+  }
+
   // In the child of a process with threads: system calls alone. It keeps none of the test's connections.
-  [[noreturn]] static void become(char* const* words) {
-    ::close_range(3, ~0U, 0);
+  [[noreturn]] static void become(char* const* words, int report) {
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     std::signal(SIGPIPE, SIG_DFL);
     ::execvp(words[0], words);
-    ::_exit(127);
+    const int failed = errno;
+    const ssize_t told = ::write(report, &failed, sizeof failed);
+    ::_exit(told < 0 ? 126 : 127);
   }
 };
+
+Json internal_error(const std::string& what) {
+  return {{"metadata", Json::object()},
+          {"status", "Failure"},
+          {"message", "Internal error occurred: " + what},
+          {"reason", "InternalError"},
+          {"details", {{"causes", {{{"message", what}}}}}},
+          {"code", 500}};
+}
 
 Json status_of(int code) {
   if (code == 0) return {{"metadata", Json::object()}, {"status", "Success"}};
@@ -131,47 +162,53 @@ Json status_of(int code) {
 }
 
 template <class Stream>
+bool accept(websocket::stream<Stream&>& socket, const ExecRequest& request, const ExecOrder& order) {
+  socket.set_option(websocket::stream_base::decorator([&](websocket::response_type& response) {
+    response.set(http::field::sec_websocket_protocol, order.protocol);
+  }));
+  socket.binary(true);
+  error_code ec;
+  socket.accept(request, ec);
+  if (!ec) socket.write(asio::buffer(&kOutput, 1), ec);  // an empty message: the channel is there
+  return !ec;
+}
+
+template <class Stream>
+void send_end(websocket::stream<Stream&>& socket, const Json& status) {
+  error_code ec;
+  socket.write(asio::buffer('\x03' + status.dump()), ec);
+  socket.next_layer().lowest_layer().shutdown(asio::socket_base::shutdown_send, ec);
+}
+
+template <class Stream>
 class Exec {
  public:
-  Exec(asio::io_context& io, Stream& stream, const ExecOrder& order)
-      : socket_(stream), child_(io, order), order_(order), left_(order.terminal ? 1 : 2) {}
+  Exec(asio::io_context& io, websocket::stream<Stream&>& socket, const ExecOrder& order)
+      : socket_(socket), child_(io, order), order_(order), left_(order.terminal ? 1 : 2) {}
 
-  void run(asio::io_context& io, const ExecRequest& request) {
-    socket_.set_option(websocket::stream_base::decorator([this](websocket::response_type& response) {
-      response.set(http::field::sec_websocket_protocol, order_.protocol);
-    }));
-    socket_.binary(true);
-    error_code ec;
-    socket_.accept(request, ec);
-    if (!ec) socket_.write(asio::buffer(&kOutput, 1), ec);  // an empty message: the channel is there
-    if (ec) {
-      break_off();
-      return;
-    }
+  void run(asio::io_context& io) {
     launch(io, take_input());
-    launch(io, give_output(child_.output, kOutput));
-    if (!order_.terminal) launch(io, give_output(child_.errors, kErrors));
+    launch(io, give_output(child_.output, kOutput, order_.output));
+    if (!order_.terminal) launch(io, give_output(child_.errors, kErrors, order_.errors));
     io.restart();
     io.run();
   }
 
  private:
   Awaitable<void> take_input() {
-    boost::beast::flat_buffer buffer;
     for (;;) {
-      auto [ec, size] = co_await socket_.async_read(buffer, kTuple);
-      if (ec) break;
-      const std::string message = boost::beast::buffers_to_string(buffer.data());
-      buffer.consume(size);
-      const bool understood = socket_.got_binary() && !message.empty();
+      std::string message;
+      const bool whole = co_await read(message);
+      const bool understood = whole && socket_.got_binary() && !message.empty();
       if (!understood) break;
       const std::string_view text = std::string_view(message).substr(1);
-      if (message[0] == 0 && order_.input) {
+      if (message[0] == 0) {
+        if (!order_.input) continue;
         auto [lost, written] = co_await asio::async_write(child_.input, asio::buffer(text), kTuple);
         if (lost) break;
       } else if (message[0] == 4 && order_.terminal) {
         resize(text);
-      } else if (message == std::string("\xff\0", 2) && order_.protocol == "v5.channel.k8s.io") {
+      } else if (message == std::string("\xff\0", 2) && order_.protocol == kNewer) {
         child_.input.close();
       } else {
         break;
@@ -180,12 +217,29 @@ class Exec {
     break_off();
   }
 
-  Awaitable<void> give_output(Descriptor& from, char channel) {
+  // One message. False: the connection ended, or the message has several frames, each of which the real one
+  // takes for a message.
+  Awaitable<bool> read(std::string& message) {
+    constexpr std::size_t kAny = std::numeric_limits<std::size_t>::max();
+    boost::beast::flat_buffer buffer;
+    do {
+      auto [ec, size] = co_await socket_.async_read_some(buffer, 0, kTuple);
+      if (ec) co_return false;
+      // What is left of a last frame is known, and of a message after any other frame it is not.
+      if (!socket_.is_message_done() && socket_.read_size_hint(kAny) == kAny) co_return false;
+    } while (!socket_.is_message_done());
+    message = boost::beast::buffers_to_string(buffer.data());
+    co_return true;
+  }
+
+  // What was not asked for is read and sent to nobody.
+  Awaitable<void> give_output(Descriptor& from, char channel, bool asked) {
     std::string message(4096, channel);
     for (;;) {
       auto [ec, size] =
           co_await from.async_read_some(asio::buffer(message.data() + 1, message.size() - 1), kTuple);
       if (ec) break;  // a terminal whose last user is gone says EIO
+      if (!asked) continue;
       const error_code lost = send(std::string_view(message).substr(0, size + 1));
       if (lost) break;
     }
@@ -210,9 +264,13 @@ class Exec {
 
   void tell_end() {
     if (child_.pid < 0) return;
-    send('\x03' + status_of(child_.end()).dump());
-    error_code ec;
-    socket_.next_layer().lowest_layer().shutdown(asio::socket_base::shutdown_send, ec);
+    const int code = child_.end();
+    if (child_.no_program != 0) {
+      send_end(socket_, internal_error("error executing command in container: exec: \"" + order_.command[0] +
+                                       "\": " + std::strerror(child_.no_program)));
+    } else {
+      send_end(socket_, status_of(code));
+    }
   }
 
   // The client has gone: so does the command.
@@ -220,7 +278,7 @@ class Exec {
     if (child_.pid > 0) ::kill(child_.pid, SIGKILL);
   }
 
-  websocket::stream<Stream&> socket_;
+  websocket::stream<Stream&>& socket_;
   Child child_;
   const ExecOrder& order_;
   int left_;  // outputs that go on
@@ -228,8 +286,17 @@ class Exec {
 
 template <class Stream>
 void run(asio::io_context& io, Stream& stream, const ExecRequest& request, const ExecOrder& order) {
-  Exec<Stream> exec(io, stream, order);
-  exec.run(io, request);
+  websocket::stream<Stream&> socket(stream);
+  if (!accept(socket, request, order)) return;
+  if (order.refused.empty()) {
+    Exec<Stream> exec(io, socket, order);
+    exec.run(io);
+    return;
+  }
+  send_end(socket, internal_error(order.refused));
+  // Until the client has gone: a connection that ends with input unread takes the Status with it.
+  boost::beast::flat_buffer unread;
+  for (error_code ec; !ec; unread.clear()) socket.read(unread, ec);
 }
 
 }  // namespace
@@ -241,9 +308,10 @@ std::optional<ApiAnswer> exec_refused(const ExecRequest& request, const std::str
   order.command = values_of(target, "command");
   order.input = asks_for(target, "stdin");
   order.terminal = asks_for(target, "tty");
-  const bool output = asks_for(target, "stdout");
+  order.output = asks_for(target, "stdout");
+  order.errors = asks_for(target, "stderr") && !order.terminal;
   if (order.command.empty()) return status_answer(400, "BadRequest", "you must specify at least one command");
-  if (!order.input && !output && !asks_for(target, "stderr"))
+  if (!order.input && !order.output && !order.errors)
     return status_answer(400, "BadRequest", "you must specify at least 1 of stdin, stdout, stderr");
   bool known = false;
   for (const Json& container : k8s::list_at(*object, {"spec", "containers"}))
@@ -252,11 +320,14 @@ std::optional<ApiAnswer> exec_refused(const ExecRequest& request, const std::str
   if (!known) return status_answer(400, "BadRequest", "container is not valid for pod " + pod);
   if (k8s::text_at(*object, {"status", "phase"}) == "Pending")
     return status_answer(400, "BadRequest", "pod " + pod + " does not have a host assigned");
-  if (k8s::text_at(*object, {"status", "phase"}) != "Running")
-    return status_answer(500, "InternalError", "Internal error occurred: container not found");
   order.protocol = chosen(std::string(request[http::field::sec_websocket_protocol]), v5);
   if (!websocket::is_upgrade(request) || order.protocol.empty())
     return status_answer(400, "BadRequest", "unable to upgrade: unsupported protocol");
+  if (k8s::text_at(*object, {"status", "phase"}) == "Running") return std::nullopt;
+  // With the newer protocol the API opens first, and asks the node then.
+  if (order.protocol != kNewer)
+    return status_answer(500, "InternalError", "Internal error occurred: container not found");
+  order.refused = "unable to upgrade connection: container not found";
   return std::nullopt;
 }
 

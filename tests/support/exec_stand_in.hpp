@@ -1,8 +1,8 @@
 // What the stand-in for the Kubernetes API does with `.../pods/NAME/exec`: the command really runs, as a
 // child of the test, on a pseudo-terminal or on pipes, so that echo, exit codes and sizes are the system's
-// own and nothing of them is imitated. Strict where the real one is: what a request lacks, and what a message
-// may be. Source: kubelet's cri/streaming/remotecommand, and what tests/contract/exec_contract_test.cpp tries
-// on both.
+// own and nothing of them is imitated. Strict where the real one is, and where it goes wrong without a word:
+// what a request lacks, and what a message may be. Source: kubelet's cri/streaming/remotecommand, and what
+// tests/contract/exec_contract_test.cpp tries on both.
 #pragma once
 
 #include "tests/support/api_objects.hpp"
@@ -28,7 +28,10 @@ struct ExecOrder {
   std::string protocol;
   std::vector<std::string> command;
   bool input = false;
+  bool output = false;
+  bool errors = false;
   bool terminal = false;
+  std::string refused;  // by the node; it is told when the connection is open. Empty: it is not
 };
 
 // What is answered instead, or what to run. `v5`: whether the newer protocol is known.

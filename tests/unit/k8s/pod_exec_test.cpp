@@ -87,16 +87,16 @@ class PodExecTest : public testing::Test {
   std::unique_ptr<ApiClient> client;
 };
 
-TEST_F(PodExecTest, each_one_is_counted_by_how_its_opening_went) {
+TEST_F(PodExecTest, pod_that_does_not_run_is_told_as_the_end_and_counted_as_opened) {
   ASSERT_TRUE(open());
   become("Succeeded");
-  const auto ended = open();
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  const auto ended = run(PodExec::read(*opened));
   ASSERT_FALSE(ended);
   EXPECT_EQ(ended.error().reason, ApiReason::server);
   EXPECT_THAT(ended.error().message, HasSubstr("container not found"));
-  EXPECT_EQ(counted(ApiMetrics::kOutcomes - 1), 1U);
-  EXPECT_EQ(counted(static_cast<std::size_t>(ApiReason::server)), 1U);
-  EXPECT_EQ(api.count("GET"), 2U) << "what may have begun is not tried again";
+  EXPECT_EQ(counted(ApiMetrics::kOutcomes - 1), 2U);
 }
 
 TEST_F(PodExecTest, server_that_does_not_answer_is_given_up) {
@@ -183,6 +183,18 @@ class PodExecOldTest : public PodExecTest {
  protected:
   PodExecOldTest() : PodExecTest(without_v5()) {}
 };
+
+TEST_F(PodExecOldTest, each_one_is_counted_by_how_its_opening_went) {
+  ASSERT_TRUE(open());
+  become("Succeeded");
+  const auto refused = open();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, ApiReason::server);
+  EXPECT_THAT(refused.error().message, HasSubstr("container not found"));
+  EXPECT_EQ(counted(ApiMetrics::kOutcomes - 1), 1U);
+  EXPECT_EQ(counted(static_cast<std::size_t>(ApiReason::server)), 1U);
+  EXPECT_EQ(api.count("GET"), 2U) << "what may have begun is not tried again";
+}
 
 TEST_F(PodExecOldTest, older_protocol_does_all_but_end_the_input) {
   const auto opened = open();
