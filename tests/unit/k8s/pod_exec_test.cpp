@@ -107,9 +107,9 @@ TEST_F(PodExecTest, server_that_does_not_answer_is_given_up) {
 }
 
 TEST_F(PodExecTest, opening_has_a_time_and_what_is_open_has_none) {
-  const auto opened = open(Millis{300});
+  const auto opened = open(Millis{2'000});
   ASSERT_TRUE(opened) << opened.error().message;
-  Timer timer(context.get_executor(), Millis{600});
+  Timer timer(context.get_executor(), Millis{2'500});
   bool over = false;
   timer.async_wait([&](error_code) { over = true; });
   ASSERT_TRUE(test::run_until(context, [&] { return over; }));
