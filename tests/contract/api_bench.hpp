@@ -1,7 +1,7 @@
 // The bench of the API's contract tests: the client, and what it speaks to: the stand-in, or the cluster of
 // ALCOVE_TEST_KUBECONFIG, in a namespace that exists (ALCOVE_TEST_NAMESPACE). Pods here fit on no node, so
 // that no kubelet comes in between; but one for commands runs: ALCOVE_TEST_EXEC_POD names it, with a
-// container `app` that has cat, sh and stty.
+// container `app` that has cat, sh, sleep and stty, and another, `before`, that has ended.
 #pragma once
 
 #include "k8s/api_client.hpp"
@@ -38,7 +38,9 @@ class StandIn final : public Api {
     const Json pod{{"apiVersion", "v1"},
                    {"kind", "Pod"},
                    {"metadata", {{"name", "runs"}}},
-                   {"spec", {{"containers", {{{"name", "app"}, {"image", "localhost/none:1"}}}}}}};
+                   {"spec",
+                    {{"initContainers", {{{"name", "before"}, {"image", "localhost/none:1"}}}},
+                     {"containers", {{{"name", "app"}, {"image", "localhost/none:1"}}}}}}};
     api_.objects().create({"pods", name_space()}, pod.dump());
     api_.objects().set_status(name_space(), "runs", {{"phase", "Running"}});
     return "runs";

@@ -117,9 +117,11 @@ def shell_pod(cluster, tmp_path_factory):
     for command in ("sh", "cat", "stty", "sleep"):
         (root / "bin" / command).symlink_to("busybox")
     cluster.import_image("localhost/alcove-test-shell:1", root, ["/bin/sleep", "86400"])
+    image = {"image": "localhost/alcove-test-shell:1", "imagePullPolicy": "Never"}
     cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shell"}, "spec": {
         "terminationGracePeriodSeconds": 0,
-        "containers": [{"name": "app", "image": "localhost/alcove-test-shell:1", "imagePullPolicy": "Never"}]}})
+        "initContainers": [{"name": "before", "command": ["/bin/sh", "-c", "exit 0"], **image}],
+        "containers": [{"name": "app", **image}]}})
     cluster.kubectl("wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
     yield "shell"
     cluster.kubectl("delete", "pod", "shell", "--wait=true")

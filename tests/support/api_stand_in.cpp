@@ -158,7 +158,7 @@ class ApiStandIn::Connection {
   bool send(int status, const std::string& type, const std::string& body,
             const std::string& retry_after = {}) {
     http::response<http::string_body> response(static_cast<http::status>(status), 11);
-    response.set(http::field::content_type, type);
+    if (!type.empty()) response.set(http::field::content_type, type);
     if (!retry_after.empty()) response.set(http::field::retry_after, retry_after);
     response.body() = body;
     response.prepare_payload();
@@ -215,7 +215,7 @@ class ApiStandIn::Connection {
     ExecOrder order;
     if (const auto refused = exec_refused(request, place.name, objects_.find(place.in, place.name),
                                           state_.options.exec_v5, order))
-      return answer(*refused);
+      return send(refused->status, refused->type, refused->body);
     std::visit(
         [&](auto& stream) {
           if constexpr (!std::is_same_v<std::decay_t<decltype(stream)>, std::monostate>)

@@ -33,6 +33,7 @@ using Descriptor = asio::posix::stream_descriptor;
 
 constexpr char kOutput = 1;
 constexpr char kErrors = 2;
+constexpr char kEnd = 3;
 constexpr std::string_view kNewer = "v5.channel.k8s.io";
 
 std::vector<std::string> values_of(std::string_view target, std::string_view name) {
@@ -143,6 +144,20 @@ class Child {
   }
 };
 
+// As containerd says it, with a number that is another each time.
+std::string no_start(const std::string& why) {
+  return "error executing command in container: failed to exec in container: failed to start exec "
+         "\"f03ed775\": OCI runtime exec failed: exec failed: " +
+         why + ": unknown";
+}
+std::string no_program(const std::string& word, int error) {
+  const std::string why = error != ENOENT ? std::strerror(error)
+                          : word.find('/') == std::string::npos
+                              ? "executable file not found in $PATH"
+                              : "stat " + word + ": no such file or directory";
+  return no_start("unable to start container process: exec: \"" + word + "\": " + why);
+}
+
 Json internal_error(const std::string& what) {
   return {{"metadata", Json::object()},
           {"status", "Failure"},
@@ -152,11 +167,14 @@ Json internal_error(const std::string& what) {
           {"code", 500}};
 }
 
-Json status_of(int code) {
+Json status_of(const std::vector<std::string>& command, int code) {
   if (code == 0) return {{"metadata", Json::object()}, {"status", "Success"}};
+  std::string words;
+  for (const std::string& word : command) words += (words.empty() ? "" : " ") + word;
   return {{"metadata", Json::object()},
           {"status", "Failure"},
-          {"message", "command terminated with non-zero exit code: exit status " + std::to_string(code)},
+          {"message", "command terminated with non-zero exit code: error executing command [" + words +
+                          "], exit code " + std::to_string(code)},
           {"reason", "NonZeroExitCode"},
           {"details", {{"causes", {{{"reason", "ExitCode"}, {"message", std::to_string(code)}}}}}}};
 }
@@ -167,16 +185,20 @@ bool accept(websocket::stream<Stream&>& socket, const ExecRequest& request, cons
     response.set(http::field::sec_websocket_protocol, order.protocol);
   }));
   socket.binary(true);
+  // An empty message on the first channel that there is.
+  const char first = order.output ? kOutput : order.errors ? kErrors : kEnd;
   error_code ec;
   socket.accept(request, ec);
-  if (!ec) socket.write(asio::buffer(&kOutput, 1), ec);  // an empty message: the channel is there
+  if (!ec) socket.write(asio::buffer(&first, 1), ec);
   return !ec;
 }
 
 template <class Stream>
 void send_end(websocket::stream<Stream&>& socket, const Json& status) {
   error_code ec;
-  socket.write(asio::buffer('\x03' + status.dump()), ec);
+  socket.write(asio::buffer(kEnd + status.dump()), ec);
+  // It closes and waits for nobody; Beast's own close would read until the client closes as well.
+  if (!ec) asio::write(socket.next_layer(), asio::buffer("\x88\x02\x03\xe8", 4), ec);
   socket.next_layer().lowest_layer().shutdown(asio::socket_base::shutdown_send, ec);
 }
 
@@ -266,10 +288,9 @@ class Exec {
     if (child_.pid < 0) return;
     const int code = child_.end();
     if (child_.no_program != 0) {
-      send_end(socket_, internal_error("error executing command in container: exec: \"" + order_.command[0] +
-                                       "\": " + std::strerror(child_.no_program)));
+      send_end(socket_, internal_error(no_program(order_.command[0], child_.no_program)));
     } else {
-      send_end(socket_, status_of(code));
+      send_end(socket_, status_of(order_.command, code));
     }
   }
 
@@ -299,35 +320,52 @@ void run(asio::io_context& io, Stream& stream, const ExecRequest& request, const
   for (error_code ec; !ec; unread.clear()) socket.read(unread, ec);
 }
 
+ExecRefusal said_by_api(int code, const std::string& reason, const std::string& message) {
+  return {code, "application/json", status_answer(code, reason, message).body.dump()};
+}
+
+bool has(const Json& pod, const char* which, const std::string& name) {
+  for (const Json& container : k8s::list_at(pod, {"spec", which}))
+    if (k8s::text_at(container, {"name"}) == name) return true;
+  return false;
+}
+
 }  // namespace
 
-std::optional<ApiAnswer> exec_refused(const ExecRequest& request, const std::string& pod,
-                                      const std::optional<Json>& object, bool v5, ExecOrder& order) {
+std::optional<ExecRefusal> exec_refused(const ExecRequest& request, const std::string& pod,
+                                        const std::optional<Json>& object, bool v5, ExecOrder& order) {
   const std::string_view target(request.target().data(), request.target().size());
-  if (!object) return status_answer(404, "NotFound", "pods \"" + pod + "\" not found");
   order.command = values_of(target, "command");
   order.input = asks_for(target, "stdin");
   order.terminal = asks_for(target, "tty");
   order.output = asks_for(target, "stdout");
   order.errors = asks_for(target, "stderr") && !order.terminal;
-  if (order.command.empty()) return status_answer(400, "BadRequest", "you must specify at least one command");
-  if (!order.input && !order.output && !order.errors)
-    return status_answer(400, "BadRequest", "you must specify at least 1 of stdin, stdout, stderr");
-  bool known = false;
-  for (const Json& container : k8s::list_at(*object, {"spec", "containers"}))
-    for (const std::string& asked : values_of(target, "container"))
-      known = known || k8s::text_at(container, {"name"}) == asked;
-  if (!known) return status_answer(400, "BadRequest", "container is not valid for pod " + pod);
-  if (k8s::text_at(*object, {"status", "phase"}) == "Pending")
-    return status_answer(400, "BadRequest", "pod " + pod + " does not have a host assigned");
   order.protocol = chosen(std::string(request[http::field::sec_websocket_protocol]), v5);
-  if (!websocket::is_upgrade(request) || order.protocol.empty())
-    return status_answer(400, "BadRequest", "unable to upgrade: unsupported protocol");
-  if (k8s::text_at(*object, {"status", "phase"}) == "Running") return std::nullopt;
+
+  if (!object) return said_by_api(404, "NotFound", "pods \"" + pod + "\" not found");
+  const std::vector<std::string> asked = values_of(target, "container");
+  const std::string container = asked.empty() ? "" : asked[0];
+  const bool lasts = has(*object, "containers", container);
+  if (!lasts && !has(*object, "initContainers", container))
+    return said_by_api(400, "BadRequest", "container " + container + " is not valid for pod " + pod);
+  const std::string phase = k8s::text_at(*object, {"status", "phase"});
+  if (phase == "Pending")
+    return said_by_api(400, "BadRequest", "pod " + pod + " does not have a host assigned");
+  if (!websocket::is_upgrade(request)) return said_by_api(400, "BadRequest", "Upgrade request required");
+
+  std::optional<ExecRefusal> node;
+  if (!order.input && !order.output && !order.errors) {
+    node = {400, "text/plain", "you must specify at least 1 of stdin, stdout, stderr"};
+  } else if (!lasts || phase != "Running") {
+    node = {500, "text/plain", "container not found (\"" + container + "\")"};
+  } else if (order.protocol.empty()) {
+    // Who offers none gets the oldest from the real one; that tells no exit code, and nobody wants it.
+    node = {403, "", ""};
+  }
+  if (!node && order.command.empty()) order.refused = no_start("args must not be empty");
   // With the newer protocol the API opens first, and asks the node then.
-  if (order.protocol != kNewer)
-    return status_answer(500, "InternalError", "Internal error occurred: container not found");
-  order.refused = "unable to upgrade connection: container not found";
+  if (!node || order.protocol != kNewer) return node;
+  order.refused = "unable to upgrade connection: " + node->body;
   return std::nullopt;
 }
 
