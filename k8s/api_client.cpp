@@ -298,6 +298,8 @@ Awaitable<ApiResult<std::shared_ptr<PodExec>>> ApiClient::exec(std::string pod_p
   for (bool again = false;; again = true) {
     if (closed_) co_return closed_error();
     HttpOrder ask = order("GET", exec_target(pod_path, query));
+    // It goes through to the node, and kubelet has nothing that would be JSON: it would answer 406.
+    ask.headers = {"Accept: */*"};
     ask.timeout = query.opens;
     authorize(ask);
     Result<std::shared_ptr<WebSocket>> socket =

@@ -31,6 +31,7 @@ class Api {
 
 class StandIn final : public Api {
  public:
+  explicit StandIn(test::ApiStandInOptions options = {}) : api_(std::move(options)) {}
   ClusterAccess access() override { return api_.access(); }
   std::string name_space() override { return "test"; }
   void forget_history() override { api_.objects().compact(); }

@@ -324,6 +324,13 @@ ExecRefusal said_by_api(int code, const std::string& reason, const std::string& 
   return {code, "application/json", status_answer(code, reason, message).body.dump()};
 }
 
+// Asked by the node, to which an older API passes on what was asked for; with the newer protocol it asks by
+// itself.
+bool accepts_any(const ExecRequest& request) {
+  const auto found = request.find(http::field::accept);
+  return found == request.end() || found->value().find("*/*") != std::string_view::npos;
+}
+
 bool has(const Json& pod, const char* which, const std::string& name) {
   for (const Json& container : k8s::list_at(pod, {"spec", which}))
     if (k8s::text_at(container, {"name"}) == name) return true;
@@ -354,7 +361,9 @@ std::optional<ExecRefusal> exec_refused(const ExecRequest& request, const std::s
   if (!websocket::is_upgrade(request)) return said_by_api(400, "BadRequest", "Upgrade request required");
 
   std::optional<ExecRefusal> node;
-  if (!order.input && !order.output && !order.errors) {
+  if (order.protocol != kNewer && !accepts_any(request)) {
+    node = {406, "text/plain", "406: Not Acceptable"};
+  } else if (!order.input && !order.output && !order.errors) {
     node = {400, "text/plain", "you must specify at least 1 of stdin, stdout, stderr"};
   } else if (!lasts || phase != "Running") {
     node = {500, "text/plain", "container not found (\"" + container + "\")"};
