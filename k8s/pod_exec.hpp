@@ -65,7 +65,9 @@ class PodExec {
   // Not before v5, that is Kubernetes 1.30. A terminal's input ends with Ctrl-D anyway.
   static Awaitable<ApiResult<void>> end_input(std::shared_ptr<PodExec> self);
   bool can_end_input() const;
-  // Breaks it off. The command's terminal hangs up, or its input ends.
+  // Breaks it off. The command goes on: without a terminal its input ends, and that ends most, but with one
+  // it is left as it is, no hang-up and no end of input (containerd 1.6). Who wants it gone has it told by
+  // what is typed, or by another command, before.
   void cancel() { socket_->cancel(); }
 
  private:

@@ -54,7 +54,7 @@ class Exec {
     }
     return code;
   }
-  const std::shared_ptr<PodExec>& get() { return exec_; }
+  const std::shared_ptr<PodExec>& get() const { return exec_; }
 
   std::string output;
   std::string errors;
@@ -91,6 +91,14 @@ class ExecInPod : public ExecContract {
     const auto opened = open(*client, pod_, std::move(command), terminal);
     EXPECT_TRUE(opened) << opened.error().message;
     return {context, opened.value()};
+  }
+  // A command that waits for input, and its process in the container.
+  std::pair<Exec, std::string> waiting(bool terminal) {
+    Exec exec = start({"sh", "-c", "echo process $$.; exec cat"}, terminal);
+    EXPECT_TRUE(exec.until(".")) << exec.failed;
+    const std::size_t at = exec.output.find(' ') + 1;
+    std::string process = exec.output.substr(at, exec.output.find('.') - at);
+    return {std::move(exec), std::move(process)};
   }
   std::string pod_;
 };
@@ -200,6 +208,19 @@ TEST_P(ExecInPod, input_ends_where_the_api_knows_how) {
   }
   EXPECT_EQ(exec.end(), 0) << exec.failed;
   EXPECT_EQ(exec.output, "before\nafter\n");
+}
+
+// The container itself says when a process of it has ended.
+TEST_P(ExecInPod, command_that_is_given_up_has_no_more_input_or_on_a_terminal_goes_on) {
+  const auto on_terminal = waiting(true);
+  const auto without = waiting(false);
+  on_terminal.first.get()->cancel();
+  without.first.get()->cancel();
+  Exec gone = start({"sh", "-c", "while kill -0 $0; do sleep 0.05; done", without.second}, false);
+  EXPECT_EQ(gone.end(), 0) << gone.failed;
+  EXPECT_EQ(start({"sh", "-c", "kill -9 $0", on_terminal.second}, false).end(), 0);
+  Exec ended = start({"sh", "-c", "while kill -0 $0; do sleep 0.05; done", on_terminal.second}, false);
+  EXPECT_EQ(ended.end(), 0) << ended.failed;
 }
 
 TEST_P(ExecContract, pod_that_is_not_there_is_not_found) {

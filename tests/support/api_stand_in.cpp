@@ -100,6 +100,7 @@ struct ApiStandIn::State {
   std::map<std::string, PodLog> logs;
   std::unordered_set<int> sockets;
   std::list<std::thread> threads;
+  std::vector<std::weak_ptr<asio::io_context>> of_threads;
 };
 
 // One client's connection, on a thread of its own.
@@ -382,6 +383,9 @@ ApiStandIn::~ApiStandIn() {
     const std::lock_guard lock(state_->mutex);
     state_->ending = true;
     for (const int descriptor : state_->sockets) ::shutdown(descriptor, SHUT_RDWR);
+    // Commands whose client has gone wait for nothing of the connection.
+    for (const auto& weak : state_->of_threads)
+      if (const auto io = weak.lock()) io->stop();
   }
   ::shutdown(state_->acceptor.native_handle(), SHUT_RDWR);
   acceptor_.join();
@@ -397,6 +401,7 @@ void ApiStandIn::accept() {
     Tcp::socket socket = state_->acceptor.accept(*io, ec);
     const std::lock_guard lock(state_->mutex);
     if (ec || state_->ending) return;
+    state_->of_threads.push_back(io);
     state_->threads.emplace_back([this, io, moved = std::make_shared<Tcp::socket>(std::move(socket))] {
       Connection connection(*state_, objects_, *io, std::move(*moved));
       connection.run();

@@ -85,8 +85,11 @@ class Child {
     if (::read(report[0], &no_program, sizeof no_program) < 0) throw std::runtime_error("no report");
     ::close(report[0]);
   }
+  // With what it has begun itself.
   ~Child() {
-    if (pid > 0) end();
+    if (pid < 0) return;
+    ::kill(-pid, SIGKILL);
+    end();
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
@@ -119,6 +122,7 @@ class Child {
       if (::pipe(pair.data()) != 0) throw std::runtime_error("no pipe");
     pid = ::fork();
     if (pid == 0) {
+      ::setsid();  // as on a terminal
       ::dup2(pipes[0][0], 0);
       ::dup2(pipes[1][1], 1);
       ::dup2(pipes[2][1], 2);
@@ -212,7 +216,6 @@ class Exec {
     launch(io, take_input());
     launch(io, give_output(child_.output, kOutput, order_.output));
     if (!order_.terminal) launch(io, give_output(child_.errors, kErrors, order_.errors));
-    io.restart();
     io.run();
   }
 
@@ -226,8 +229,8 @@ class Exec {
       const std::string_view text = std::string_view(message).substr(1);
       if (message[0] == 0) {
         if (!order_.input) continue;
-        auto [lost, written] = co_await asio::async_write(child_.input, asio::buffer(text), kTuple);
-        if (lost) break;
+        // What nobody reads any more goes to nobody.
+        co_await asio::async_write(child_.input, asio::buffer(text), kTuple);
       } else if (message[0] == 4 && order_.terminal) {
         resize(text);
       } else if (message == std::string("\xff\0", 2) && order_.protocol == kNewer) {
@@ -236,7 +239,7 @@ class Exec {
         break;
       }
     }
-    break_off();
+    lose_client();
   }
 
   // One message. False: the connection ended, or the message has several frames, each of which the real one
@@ -254,25 +257,23 @@ class Exec {
     co_return true;
   }
 
-  // What was not asked for is read and sent to nobody.
+  // What was not asked for is read and sent to nobody, and so is what comes when the client has gone.
   Awaitable<void> give_output(Descriptor& from, char channel, bool asked) {
     std::string message(4096, channel);
     for (;;) {
       auto [ec, size] =
           co_await from.async_read_some(asio::buffer(message.data() + 1, message.size() - 1), kTuple);
       if (ec) break;  // a terminal whose last user is gone says EIO
-      if (!asked) continue;
-      const error_code lost = send(std::string_view(message).substr(0, size + 1));
-      if (lost) break;
+      if (asked && !client_gone_) send(std::string_view(message).substr(0, size + 1));
     }
     if (--left_ == 0) tell_end();
   }
 
   // Output that nobody takes holds up this connection's thread, and so the command.
-  error_code send(std::string_view message) {
+  void send(std::string_view message) {
     error_code ec;
     socket_.write(asio::buffer(message), ec);
-    return ec;
+    client_gone_ = client_gone_ || ec;
   }
 
   void resize(std::string_view text) {
@@ -294,15 +295,20 @@ class Exec {
     }
   }
 
-  // The client has gone: so does the command.
-  void break_off() {
-    if (child_.pid > 0) ::kill(child_.pid, SIGKILL);
+  // The client has gone, or says what is not understood. The command goes on all the same: containerd does
+  // not end it, and its terminal does not hang up.
+  void lose_client() {
+    error_code ignored;
+    client_gone_ = true;
+    socket_.next_layer().lowest_layer().shutdown(asio::socket_base::shutdown_both, ignored);
+    if (!order_.terminal) child_.input.close(ignored);
   }
 
   websocket::stream<Stream&>& socket_;
   Child child_;
   const ExecOrder& order_;
   int left_;  // outputs that go on
+  bool client_gone_ = false;
 };
 
 template <class Stream>

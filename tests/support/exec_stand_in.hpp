@@ -45,8 +45,8 @@ struct ExecRefusal {
 // What is answered instead, or what to run. `v5`: whether the newer protocol is known.
 std::optional<ExecRefusal> exec_refused(const ExecRequest& request, const std::string& pod,
                                         const std::optional<Json>& object, bool v5, ExecOrder& order);
-// Upgrades the connection and runs the command until it or the connection ends. `io`: the stream's, which
-// nobody else runs.
+// Upgrades the connection and runs the command until it ends, however early the client goes, or `io` is
+// stopped. `io`: the stream's, which nobody else runs.
 void run_exec(boost::asio::io_context& io, PlainStream& stream, const ExecRequest& request,
               const ExecOrder& order);
 void run_exec(boost::asio::io_context& io, SecureStream& stream, const ExecRequest& request,
