@@ -196,6 +196,18 @@ TEST_P(ExecInPod, long_input_arrives_whole) {
   exec.get()->cancel();
 }
 
+// Also what is under way when the command ends.
+TEST_P(ExecInPod, long_output_arrives_whole_and_before_the_end) {
+  for (const bool terminal : {true, false}) {
+    Exec exec =
+        start({"sh", "-c", "i=0; while [ $i -lt 40000 ]; do echo $i; i=$((i+1)); done; exit 7"}, terminal);
+    std::string expected;
+    for (int i = 0; i < 40000; ++i) expected += std::to_string(i) + (terminal ? "\r\n" : "\n");
+    EXPECT_EQ(exec.end(), 7) << exec.failed;
+    EXPECT_TRUE(exec.output == expected) << exec.output.size() << " of " << expected.size();
+  }
+}
+
 TEST_P(ExecInPod, input_ends_where_the_api_knows_how) {
   Exec exec = start({"sh", "-c", "cat; echo after"}, false);
   ASSERT_TRUE(exec.write("before\n"));
