@@ -2,6 +2,8 @@
 
 #include "base/log.hpp"
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
 namespace alcove::proxy {
 namespace {
 
@@ -9,8 +11,7 @@ namespace {
 // apart.
 constexpr Millis kLeaseMargin{5'000};
 
-constexpr ShortMillis kNotSaid{-1};
-constexpr Millis kMostQuiet{10'000};
+constexpr Millis kNotSaid{-1};
 
 std::string_view word(ActivityKind kind) {
   switch (kind) {
@@ -36,21 +37,16 @@ void Activity::enlist(CachedRoute& route) {
   marked_.emplace_back(&route);
 }
 
-// For so long a use says nothing new to the store: the idle time ends much later, and when it was last used
-// will have been said by then. Not the same for all, so that sessions which began together spread out.
-Millis Activity::quiet_time(const CachedRoute& route) {
-  const Millis most =
-      route.idle_timeout > Millis{0} ? std::min<Millis>(route.idle_timeout / 60, kMostQuiet) : kMostQuiet;
-  return most * (48 + told_++ % 17) / 64;
-}
-
-// Whoever has left the cache is told of at once: its session may drain, and this mark rescues it.
+// A use that follows a told one is held back for the route's quiet time: the idle time ends much later, and
+// when it was last used will have been said by then. Not for the same time each, so that sessions which began
+// together spread out. What is held back stays in the list, where tell_of() finds it.
 Activity::Told Activity::collect_marks(SteadyTime now) {
   Told told;
   std::size_t stay = 0;
   for (RoutePtr& route : marked_) {
-    if (route->in_flight > 0) route->last_activity = now;
-    const bool wait = route->current && route->busy_for < Millis{0} && now < route->tell_at && !stopping_;
+    const bool in_flight = route->in_flight > 0;
+    if (in_flight) route->last_activity = now;
+    const bool wait = now < route->tell_at && route->busy_for < Millis{0} && !stopping_;
     if (!wait) {
       Beat::Mark& mark = told.marks.emplace_back();
       mark.key = route->session_key();
@@ -59,14 +55,31 @@ Activity::Told Activity::collect_marks(SteadyTime now) {
       mark.what = word(route->kind);
       if (route->busy_for >= Millis{0}) mark.busy_for = route->busy_for;
       route->busy_for = kNotSaid;
-      route->tell_at = now + quiet_time(*route);
+      // Neither in the cache nor in the list nobody would find it when its session drains.
+      const bool findable = route->current || in_flight;
+      route->tell_at = findable ? now + Millis{route->quiet_time} * (48 + told_++ % 17) / 64 : SteadyTime{};
       told.routes.push_back(route);
     }
-    route->marked = wait || route->in_flight > 0;
+    route->marked = wait || in_flight;
     if (route->marked) marked_[stay++].swap(route);
   }
   marked_.resize(stay);
   return told;
+}
+
+// The next beat acknowledges these drains: it is to carry what was held back of their sessions. Routes that
+// the cache has just lost are due already; these are the ones that had left it before.
+void Activity::tell_of(const std::vector<std::pair<SessionKey, Generation>>& draining) {
+  boost::unordered_flat_set<std::string_view> keys;
+  for (const auto& [key, generation] : draining) keys.insert(key.text());
+  for (const RoutePtr& route : marked_)
+    if (!route->current && keys.contains(route->key())) route->tell_at = {};
+}
+
+void Activity::beat_by(SteadyTime then) {
+  if (then >= beat_at_) return;
+  beat_at_ = then;
+  wake_.notify();
 }
 
 // A beat that fails keeps its marks for the next one: the store forgets nothing that it was not told.
@@ -78,10 +91,9 @@ Awaitable<bool> Activity::beat_once() {
   beat.seen = seen_;
   beat.lease = known_for + kLeaseMargin;
   Told told = collect_marks(sent);
-  std::vector<ShortMillis> said;
+  std::vector<Millis> said;
   said.reserve(told.marks.size());
-  for (const Beat::Mark& mark : told.marks)
-    said.push_back(mark.busy_for ? std::chrono::duration_cast<ShortMillis>(*mark.busy_for) : kNotSaid);
+  for (const Beat::Mark& mark : told.marks) said.push_back(mark.busy_for.value_or(kNotSaid));
   beat.marks = std::move(told.marks);
   auto reply = co_await store_.beat(std::move(beat));
   if (!reply) {
@@ -97,27 +109,25 @@ Awaitable<bool> Activity::beat_once() {
   // The lease had ended, or never run: pods may have been stopped without this worker. Such drains are over,
   // and no answer names them any more.
   if (!lease_runs(SteadyClock::now())) routes_.clear();
-  for (const auto& [key, generation] : reply->draining) {
-    const RoutePtr route = routes_.drop(key.text(), generation);
-    // In use here: the next beat says so and rescues it.
-    if (route != nullptr && (route->in_flight > 0 || route->marked)) hurried_ = true;
+  for (const auto& [key, generation] : reply->draining) routes_.drop(key.text(), generation);
+  // A drain waits for this worker's acknowledgement, and its session may be in use here: no time to lose.
+  if (!reply->draining.empty()) {
+    tell_of(reply->draining);
+    hurry();
   }
   metrics_.route_cache_size.set(routes_.size());
   seen_ = reply->epoch;
   lease_until_ = sent + known_for;
-  // A drain waits for this worker's acknowledgement: do not let it wait for a whole interval.
-  if (!reply->draining.empty()) hurried_ = true;
   co_return true;
 }
 
 Awaitable<void> Activity::run(SettingsPtr settings) {
   settings_ = std::move(settings);
   while (!stopping_) {
-    hurried_ = false;
-    const SteadyTime began = SteadyClock::now();
+    began_ = SteadyClock::now();
+    beat_at_ = began_ + settings_->activity_interval;
     co_await beat_once();
-    while (!hurried_ && !stopping_ && SteadyClock::now() < began + settings_->activity_interval)
-      co_await wake_.wait_until(began + settings_->activity_interval);
+    while (!stopping_ && SteadyClock::now() < beat_at_) co_await wake_.wait_until(beat_at_);
   }
   co_await beat_once();
   auto left = co_await store_.leave(gateway_);

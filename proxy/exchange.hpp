@@ -114,8 +114,8 @@ class Exchange {
   const AppSettings* app_ = nullptr;
   SessionKey key_;
   std::string user_;
-  PooledText told_;           // what facts_ shows
-  PooledText pod_head_;       // the rewritten head, ready to be sent
+  PooledText told_;      // what facts_ shows
+  PooledText pod_head_;  // the rewritten head, ready to be sent
   BodyReader upload_{BodyFraming{}};
   std::size_t taken_ = 0;  // raw bytes at the front of conn_.in that belong to the piece taken last
   RoutePtr route_;

@@ -261,8 +261,8 @@ void Relay::note_busy(const ResponseHead& head) {
   const std::string_view text = said->value;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (ec != std::errc() || end != text.data() + text.size() || seconds < 0 || seconds > kMostBusy_s) {
-    spdlog::debug("{}: X-Alcove-Busy-For must be seconds, such as 600, not \"{}\"",
-                  exchange_.route_->key(), printable(text, 40));
+    spdlog::debug("{}: X-Alcove-Busy-For must be seconds, such as 600, not \"{}\"", exchange_.route_->key(),
+                  printable(text, 40));
     return;
   }
   exchange_.worker_.activity.busy(*exchange_.route_, std::min(most, Millis{seconds * 1000}),

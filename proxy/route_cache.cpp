@@ -3,22 +3,23 @@
 #include "proxy/pod_pool.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace alcove::proxy {
 namespace {
 
-ShortMillis shorter(Millis time) {
-  return ShortMillis(static_cast<std::int32_t>(
-      std::clamp<Millis::rep>(time.count(), 0, std::numeric_limits<std::int32_t>::max())));
+constexpr Millis kMostQuiet{10'000};
+
+QuietTime quiet_time_for(Millis idle_timeout) {
+  const Millis quiet = idle_timeout > Millis{0} ? std::min(idle_timeout / 60, kMostQuiet) : kMostQuiet;
+  return QuietTime(static_cast<QuietTime::rep>(quiet.count()));
 }
 
 }  // namespace
 
 CachedRoute::CachedRoute(const Session& session)
     : generation(session.generation),
-      idle_timeout(shorter(session.policy.idle_timeout)),
       endpoint(session.endpoint),
+      quiet_time(quiet_time_for(session.policy.idle_timeout)),
       uid_bytes_(static_cast<std::uint16_t>(session.pod_uid.size())),
       key_bytes_(static_cast<std::uint8_t>(session.key.text().size())) {
   char* const end =
@@ -49,6 +50,7 @@ RouteCache::~RouteCache() {
 
 void RouteCache::detach(CachedRoute& route) {
   route.current = false;
+  route.tell_at = {};
   route.idle.reset();
   route.idle_count = 0;
 }
@@ -64,7 +66,11 @@ RoutePtr RouteCache::insert(const Session& session) {
   if (const auto found = routes_.find(session.key.text()); found != routes_.end()) {
     CachedRoute& there = **found;
     if (there.leads_to(session)) return *found;
-    if (there.generation > session.generation) return CachedRoute::make(session);
+    if (there.generation > session.generation) {
+      RoutePtr late = CachedRoute::make(session);
+      late->current = false;
+      return late;
+    }
     detach(there);
     routes_.erase(found);
   }

@@ -28,7 +28,7 @@ namespace alcove::proxy {
 
 class PodConn;
 
-using ShortMillis = std::chrono::duration<std::int32_t, std::milli>;  // up to 24 days
+using QuietTime = std::chrono::duration<std::uint16_t, std::milli>;
 
 enum class ActivityKind : std::uint8_t { none, request, body, websocket };
 
@@ -48,13 +48,13 @@ class CachedRoute final : public boost::intrusive_ref_counter<CachedRoute, boost
   std::uint32_t in_flight = 0;  // exchanges that are activity as long as they last
   const Generation generation;
   SteadyTime last_activity{};
-  SteadyTime tell_at{};           // Activity: the store knows of a use that was not long before
+  Millis busy_for{-1};   // from last_activity on, as the pod said; negative: nothing to tell the store
+  SteadyTime tell_at{};  // Activity: not before; the store knows of a use that was not long ago
   std::unique_ptr<PodConn> idle;  // the first of PodPool's list: last in, first out
-  ShortMillis idle_timeout;
-  ShortMillis busy_for{-1};  // from last_activity on, as the pod said; negative: nothing to tell the store
   const PackedEndpoint endpoint;
+  const QuietTime quiet_time;  // so long a use that follows a told one is no news: Activity
   std::uint16_t idle_count = 0;
-  ActivityKind kind = ActivityKind::none;
+  ActivityKind kind : 2 = ActivityKind::none;
   bool marked : 1 = false;  // is in Activity's list
   bool current : 1 = true;  // is in the cache
   bool pooled : 1 = false;  // is in PodPool's list

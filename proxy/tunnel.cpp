@@ -38,8 +38,8 @@ void Tunnel::moved(From from, std::string_view bytes) {
   const WebSocketActivity counts = exchange_.app_->websocket;
   if (counts == WebSocketActivity::bytes || (counts == WebSocketActivity::data && data)) {
     exchange_.worker_.activity.mark(*exchange_.route_, ActivityKind::websocket, conn_.worker.now());
-    // Its session drains: the mark that rescues it must not wait for the next beat.
-    if (!exchange_.route_->current) exchange_.worker_.activity.hurry();
+    // Its session may drain: the mark that rescues it must not wait for the next beat.
+    if (!exchange_.route_->current) exchange_.worker_.activity.hurry_a_little();
   }
   limit();
 }

@@ -1,5 +1,5 @@
--- beat: a gateway worker is alive for `lease`, has reported all that it served, and has followed the drains up
--- to `seen`. Its marks went before, in marks.lua, so that what begin_stop concludes from `seen` is true.
+-- beat: a gateway worker is alive for `lease`, has followed the drains up to `seen`, and has reported every use
+-- of their sessions. Its marks went before, in marks.lua, so that what begin_stop concludes from `seen` is true.
 --   always   {'ok', epoch, {key#generation, ...}}: the drains after `seen`. The epoch is that of the last one
 --            listed if there are too many for one answer.
 -- ARGV: gateway, seen, lease in ms, most drains in an answer

@@ -186,15 +186,46 @@ TEST_F(MarksTest, use_that_was_held_back_rescues_a_session_that_drains) {
   EXPECT_FALSE(route->current) << "who comes now asks the store";
 }
 
+TEST_F(MarksTest, route_that_left_the_cache_while_in_flight_is_held_back_as_others_and_rescues_too) {
+  Session known = session();
+  known.state = State::ready;
+  known.policy.idle_timeout = Millis{200};
+  known.policy.drain_grace = Millis{0};
+  ASSERT_TRUE(backend->adopt(known));
+  const RoutePtr route = learn(Millis{3'600'000});
+  watched.begin(*route, SteadyClock::now());
+  routes.clear();  // as after a gap
+  beats(2);
+  const std::size_t before = kept.beats.size();
+  beats(3);
+  EXPECT_EQ(marks(before), 0U);
+  ASSERT_TRUE(test::run_until(io, [&] { return backend->drain(known.key, 1, EndCause::idle).has_value(); }));
+  EXPECT_FALSE(backend->begin_stop(known.key, 1)) << "this worker has not followed the drain yet";
+  ASSERT_TRUE(test::run_until(io, [&] { return backend->lookup(known.key).state == State::ready; }));
+  watched.end(*route, SteadyClock::now());
+}
+
+TEST_F(MarksTest, use_of_a_route_that_nobody_finds_is_told_with_the_next_beat) {
+  const RoutePtr route = learn(Millis{3'600'000});
+  routes.clear();
+  for (int i = 0; i < 3; ++i) {
+    use(*route);
+    const std::size_t before = kept.beats.size();
+    beats(2);
+    EXPECT_EQ(marks(before), 1U);
+  }
+}
+
 TEST_F(MarksTest, busy_is_told_with_the_next_beat) {
   const RoutePtr route = learn(Millis{3'600'000});
   use(*route);
   beats(2);
-  watched.busy(*route, Millis{60'000}, SteadyClock::now());
+  constexpr Millis kDecade{315'360'000'000};
+  watched.busy(*route, kDecade, SteadyClock::now());
   const std::size_t before = kept.beats.size();
   beats(1);
   ASSERT_EQ(marks(before), 1U);
-  EXPECT_EQ(kept.beats.back().front().busy_for, Millis{60'000});
+  EXPECT_EQ(kept.beats.back().front().busy_for, kDecade);
 }
 
 TEST_F(MarksTest, what_a_beat_that_failed_carried_goes_with_the_next) {

@@ -38,10 +38,18 @@ TEST(route_cache, route_says_what_its_session_said) {
     }
 }
 
-TEST(route_cache, times_that_do_not_fit_are_the_longest_that_do) {
-  Session session = ready("ada");
-  session.policy.idle_timeout = Millis{10'000'000'000};
-  EXPECT_EQ(RouteCache(10).insert(session)->idle_timeout, ShortMillis::max());
+TEST(route_cache, quiet_time_is_a_sixtieth_of_the_idle_timeout_and_ten_seconds_at_the_most) {
+  RouteCache routes(10);
+  const auto quiet = [&](Millis idle_timeout) {
+    Session session = ready("ada");
+    session.policy.idle_timeout = idle_timeout;
+    routes.clear();
+    return Millis{routes.insert(session)->quiet_time};
+  };
+  EXPECT_EQ(quiet(Millis{3'000}), Millis{50});
+  EXPECT_EQ(quiet(Millis{600'000}), Millis{10'000});
+  EXPECT_EQ(quiet(Millis{315'360'000'000}), Millis{10'000});
+  EXPECT_EQ(quiet(Millis{0}), Millis{10'000}) << "never idle";
 }
 
 TEST(route_cache, the_same_pod_keeps_its_route_and_any_difference_makes_another) {
@@ -67,6 +75,7 @@ TEST(route_cache, late_answer_does_not_replace_a_newer_generation) {
   RouteCache routes(10);
   const RoutePtr newer = routes.insert(ready("ada", 3));
   const RoutePtr late = routes.insert(ready("ada", 2));
+  EXPECT_FALSE(late->current) << "nothing could ever drop it";
   EXPECT_EQ(late->generation, 2U);
   EXPECT_TRUE(newer->current);
   EXPECT_EQ(routes.find("demo/ada"), newer.get());
