@@ -20,8 +20,8 @@ CachedRoute::CachedRoute(const Session& session)
     : generation(session.generation),
       endpoint(session.endpoint),
       quiet_time(quiet_time_for(session.policy.idle_timeout)),
-      uid_bytes_(static_cast<std::uint16_t>(session.pod_uid.size())),
-      key_bytes_(static_cast<std::uint8_t>(session.key.text().size())) {
+      key_bytes_(static_cast<std::uint8_t>(session.key.text().size())),
+      uid_bytes_(static_cast<std::uint16_t>(session.pod_uid.size())) {
   char* const end =
       std::copy(session.key.text().begin(), session.key.text().end(), reinterpret_cast<char*>(this + 1));
   std::copy(session.pod_uid.begin(), session.pod_uid.end(), end);

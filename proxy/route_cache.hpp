@@ -69,9 +69,10 @@ class CachedRoute final : public boost::intrusive_ref_counter<CachedRoute, boost
   static void operator delete(void* memory, WithTexts) { ::operator delete(memory); }
   const char* texts() const { return reinterpret_cast<const char*>(this + 1); }
 
-  std::uint16_t uid_bytes_;
-  std::uint8_t key_bytes_;
+  const std::uint8_t key_bytes_;
+  const std::uint16_t uid_bytes_;
 };
+static_assert(sizeof(CachedRoute) == 80, "what it weighs counts: bench/RESULTS.md");
 using RoutePtr = boost::intrusive_ptr<CachedRoute>;
 
 class RouteCache {
