@@ -57,7 +57,9 @@ def test_a_control_plane_that_is_away_for_a_while(house, component, how, seconds
             time.sleep(seconds)  # the length of the fault
             assert not late.done()
         load.fault_ends()
-        assert late.result(120).json()["session"] == "test/late"
+        answer = late.result(120)
+        assert answer.status == 200, answer
+        assert answer.json()["session"] == "test/late"
     only_right(load)
     assert all(home.generation(user.name) == 1 for user in load.users), "nobody lost a pod over it"
 
