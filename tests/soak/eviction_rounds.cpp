@@ -165,7 +165,7 @@ class Rounds {
 
   // Is the pod of the route there, and this session's?
   bool judge(const proxy::CachedRoute& route, const SessionKey& key, const char* when) {
-    const Pod* pod = runtime_.find(route.pod_uid);
+    const Pod* pod = runtime_.find(std::string(route.pod_uid()));
     if (pod == nullptr) {
       if (++shown_ < 20)
         std::fprintf(stderr, "%s: the pod of generation %lu was gone %s\n", key.text().c_str(),
