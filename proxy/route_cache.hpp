@@ -18,7 +18,6 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
-#include <array>
 #include <cstddef>
 #include <functional>
 #include <memory>

@@ -104,6 +104,14 @@ class ApiContract : public testing::TestWithParam<Maker> {
   ApiResult<T> run(Awaitable<ApiResult<T>> call) {
     return test::run(context, std::move(call)).value();
   }
+  // Who has this token, or none, and no certificate.
+  ApiClient by_token(std::string token) {
+    ClusterAccess access = api->access();
+    access.certificate.clear();
+    access.key.clear();
+    access.token = std::move(token);
+    return ApiClient(context.get_executor(), access, std::make_shared<ApiMetrics>());
+  }
   // A name that no other run has.
   std::string fresh(const std::string& name) {
     return name + "-" + std::to_string(::getpid()) + "-" + std::to_string(++names);

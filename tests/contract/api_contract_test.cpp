@@ -317,14 +317,9 @@ TEST_P(ApiContract, watch_from_a_version_that_is_too_old_is_gone) {
 }
 
 TEST_P(ApiContract, nobody_and_a_wrong_token_are_told_apart) {
-  ClusterAccess access = api->access();
-  access.certificate.clear();
-  access.key.clear();
-  access.token = "nonsense";
-  ApiClient wrong(context.get_executor(), access, std::make_shared<ApiMetrics>());
+  ApiClient wrong = by_token("nonsense");
   EXPECT_EQ(run(wrong.get(item(maps, "a"))).error().reason, ApiReason::unauthorized);
-  access.token.clear();
-  ApiClient nobody(context.get_executor(), access, std::make_shared<ApiMetrics>());
+  ApiClient nobody = by_token("");
   const ApiResult<Object> refused = run(nobody.get(item(maps, "a")));
   EXPECT_EQ(refused.error().reason, ApiReason::forbidden);
   EXPECT_THAT(refused.error().message, HasSubstr("system:anonymous"));

@@ -264,14 +264,9 @@ TEST_P(ExecContract, container_that_the_pod_does_not_have_is_a_bad_request) {
 }
 
 TEST_P(ExecContract, who_may_not_is_forbidden_and_a_wrong_token_unauthorized) {
-  ClusterAccess access = api->access();
-  access.certificate.clear();
-  access.key.clear();
-  access.token = "nonsense";
-  ApiClient wrong(context.get_executor(), access, std::make_shared<ApiMetrics>());
+  ApiClient wrong = by_token("nonsense");
   EXPECT_EQ(open(wrong, fresh("none"), {"cat"}, true).error().reason, ApiReason::unauthorized);
-  access.token.clear();
-  ApiClient nobody(context.get_executor(), access, std::make_shared<ApiMetrics>());
+  ApiClient nobody = by_token("");
   const auto refused = open(nobody, fresh("none"), {"cat"}, true);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, ApiReason::forbidden);

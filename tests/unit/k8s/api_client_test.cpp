@@ -4,13 +4,9 @@
 
 #include "tests/support/api_stand_in.hpp"
 #include "tests/support/run_awaitable.hpp"
+#include "tests/support/temporary_file.hpp"
 
 #include <gmock/gmock.h>
-
-#include <stdlib.h>
-
-#include <filesystem>
-#include <fstream>
 
 namespace alcove::k8s {
 namespace {
@@ -121,21 +117,16 @@ TEST_F(ApiClientTest, server_that_does_not_answer_is_given_up_and_asked_again) {
 }
 
 TEST_F(ApiClientTest, token_that_rotated_is_read_again) {
-  std::string name = (std::filesystem::temp_directory_path() / "alcove-token-XXXXXX").string();
-  const int fd = ::mkstemp(name.data());
-  ASSERT_GE(fd, 0);
-  ::close(fd);
-  std::ofstream(name) << "let-me-in";
+  const test::TemporaryFile token("let-me-in");
   ClusterAccess access = api.access();
   access.token.clear();
-  access.token_file = name;
+  access.token_file = token.path();
   connect(access);
   EXPECT_EQ(run(client->get(item(kMaps, "a"))).error().reason, ApiReason::not_found);
   api.set_token("another");
   EXPECT_EQ(run(client->get(item(kMaps, "a"))).error().reason, ApiReason::unauthorized);
-  std::ofstream(name) << "another";
+  token.write("another");
   EXPECT_EQ(run(client->get(item(kMaps, "a"))).error().reason, ApiReason::not_found);
-  std::filesystem::remove(name);
 }
 
 TEST_F(ApiClientTest, close_ends_what_is_under_way_and_what_comes_after) {

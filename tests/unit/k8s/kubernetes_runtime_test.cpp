@@ -8,15 +8,11 @@
 #include "k8s/pod_name.hpp"
 #include "tests/support/api_stand_in.hpp"
 #include "tests/support/run_awaitable.hpp"
+#include "tests/support/temporary_file.hpp"
 
 #include <gmock/gmock.h>
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <deque>
-#include <filesystem>
-#include <fstream>
 
 namespace alcove::k8s {
 namespace {
@@ -40,16 +36,7 @@ class KubernetesRuntimeTest : public testing::Test {
  protected:
   KubernetesRuntimeTest() {
     spdlog::set_level(spdlog::level::off);
-    std::string name = (std::filesystem::temp_directory_path() / "alcove-kube-XXXXXX").string();
-    const int fd = ::mkstemp(name.data());
-    EXPECT_GE(fd, 0);
-    ::close(fd);
-    kubeconfig = name;
-    std::ofstream(kubeconfig) << "current-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"
-                              << "clusters: [{name: c, cluster: {server: \"" << api.access().server
-                              << "\"}}]\n"
-                              << "users: [{name: u, user: {token: let-me-in}}]\n";
-    settings.kubeconfig = kubeconfig;
+    settings.kubeconfig = kubeconfig.path();
     settings.pods_namespace = kNamespace;
     settings.force_after = Millis{300};
     app.name = "demo";
@@ -58,10 +45,7 @@ class KubernetesRuntimeTest : public testing::Test {
     app.kubernetes.image = "app:1";
     begin();
   }
-  ~KubernetesRuntimeTest() override {
-    end();
-    std::filesystem::remove(kubeconfig);
-  }
+  ~KubernetesRuntimeTest() override { end(); }
   void begin() {
     runtime = make_kubernetes_runtime(settings, context.get_executor(), metrics);
     runtime->on_exit([this](const PodExit& exit) { exits.push_back(exit); });
@@ -123,7 +107,10 @@ class KubernetesRuntimeTest : public testing::Test {
 
   ApiStandIn api;
   asio::io_context context{1};
-  std::string kubeconfig;
+  const test::TemporaryFile kubeconfig{
+      "current-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"
+      "clusters: [{name: c, cluster: {server: \"" +
+      api.access().server + "\"}}]\nusers: [{name: u, user: {token: let-me-in}}]\n"};
   KubernetesRuntimeSettings settings;
   AppSettings app;
   std::shared_ptr<ApiMetrics> metrics = std::make_shared<ApiMetrics>();

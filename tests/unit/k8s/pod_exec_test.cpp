@@ -5,15 +5,12 @@
 #include "k8s/api_client.hpp"
 #include "tests/support/api_stand_in.hpp"
 #include "tests/support/run_awaitable.hpp"
+#include "tests/support/temporary_file.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include <stdlib.h>
-
 #include <deque>
-#include <filesystem>
-#include <fstream>
 
 namespace alcove::k8s {
 namespace {
@@ -162,21 +159,16 @@ TEST_F(PodExecTest, close_ends_what_is_open_and_what_is_being_opened) {
 }
 
 TEST_F(PodExecTest, token_that_rotated_is_read_again) {
-  std::string name = (std::filesystem::temp_directory_path() / "alcove-token-XXXXXX").string();
-  const int fd = ::mkstemp(name.data());
-  ASSERT_GE(fd, 0);
-  ::close(fd);
-  std::ofstream(name) << "let-me-in";
+  const test::TemporaryFile token("let-me-in");
   ClusterAccess access = api.access();
   access.token.clear();
-  access.token_file = name;
+  access.token_file = token.path();
   connect(access);
   EXPECT_TRUE(open());
   api.set_token("another");
   EXPECT_EQ(open().error().reason, ApiReason::unauthorized);
-  std::ofstream(name) << "another";
+  token.write("another");
   EXPECT_TRUE(open());
-  std::filesystem::remove(name);
 }
 
 class PodExecOldTest : public PodExecTest {

@@ -102,15 +102,32 @@ class MarksTest : public ActivityTest {
     return routes.insert(ready);
   }
   void use(CachedRoute& route) { watched.mark(route, ActivityKind::request, SteadyClock::now()); }
-  // Of the beats after the first `after`.
-  std::size_t marks(std::size_t after = 0) const {
+  std::size_t marks() const {
     std::size_t count = 0;
-    for (std::size_t i = after; i < kept.beats.size(); ++i) count += kept.beats[i].size();
+    for (const auto& beat : kept.beats) count += beat.size();
     return count;
   }
-  void beats(std::size_t more) {
+  // Answers how many marks they carried.
+  std::size_t beats(std::size_t more) {
+    const std::size_t before = marks();
     const std::size_t until = kept.beats.size() + more;
-    ASSERT_TRUE(test::run_until(io, [&] { return kept.beats.size() >= until; }));
+    EXPECT_TRUE(test::run_until(io, [&] { return kept.beats.size() >= until; }));
+    return marks() - before;
+  }
+  // The store has the session, and finds it idle so long after it was told of a use.
+  void adopt(Millis idle_timeout) {
+    Session known = session();
+    known.state = State::ready;
+    known.policy.idle_timeout = idle_timeout;
+    known.policy.drain_grace = Millis{0};
+    ASSERT_TRUE(backend->adopt(known));
+  }
+  void drain_and_see_it_rescued() {
+    const SessionKey key = session().key;
+    ASSERT_TRUE(test::run_until(io, [&] { return backend->drain(key, 1, EndCause::idle).has_value(); }));
+    EXPECT_FALSE(backend->begin_stop(key, 1)) << "this worker has not followed the drain yet";
+    ASSERT_TRUE(test::run_until(io, [&] { return backend->lookup(key).state == State::ready; }));
+    EXPECT_FALSE(backend->begin_stop(key, 1));
   }
 
   MarksKept kept{backend, io.get_executor()};
@@ -163,45 +180,28 @@ TEST_F(MarksTest, route_that_left_the_cache_is_told_with_the_next_beat) {
   beats(2);
   use(*route);
   ASSERT_EQ(routes.drop(route->key(), 1), route);
-  const std::size_t before = kept.beats.size();
-  beats(1);
-  EXPECT_EQ(marks(before), 1U) << "its session may drain, and the mark is what rescues it";
+  EXPECT_EQ(beats(1), 1U) << "its session may drain, and the mark is what rescues it";
 }
 
 // As when an app's idle timeout was made shorter than the worker knows.
 TEST_F(MarksTest, use_that_was_held_back_rescues_a_session_that_drains) {
-  Session known = session();
-  known.state = State::ready;
-  known.policy.idle_timeout = Millis{100};
-  known.policy.drain_grace = Millis{0};
-  ASSERT_TRUE(backend->adopt(known));
+  adopt(Millis{100});
   const RoutePtr route = learn(Millis{3'600'000});
   use(*route);
   beats(2);
   use(*route);
-  ASSERT_TRUE(test::run_until(io, [&] { return backend->drain(known.key, 1, EndCause::idle).has_value(); }));
-  EXPECT_FALSE(backend->begin_stop(known.key, 1)) << "this worker has not followed the drain yet";
-  ASSERT_TRUE(test::run_until(io, [&] { return backend->lookup(known.key).state == State::ready; }));
-  EXPECT_FALSE(backend->begin_stop(known.key, 1));
+  drain_and_see_it_rescued();
   EXPECT_FALSE(route->current) << "who comes now asks the store";
 }
 
 TEST_F(MarksTest, route_that_left_the_cache_while_in_flight_is_held_back_as_others_and_rescues_too) {
-  Session known = session();
-  known.state = State::ready;
-  known.policy.idle_timeout = Millis{200};
-  known.policy.drain_grace = Millis{0};
-  ASSERT_TRUE(backend->adopt(known));
+  adopt(Millis{200});
   const RoutePtr route = learn(Millis{3'600'000});
   watched.begin(*route, SteadyClock::now());
   routes.clear();  // as after a gap
   beats(2);
-  const std::size_t before = kept.beats.size();
-  beats(3);
-  EXPECT_EQ(marks(before), 0U);
-  ASSERT_TRUE(test::run_until(io, [&] { return backend->drain(known.key, 1, EndCause::idle).has_value(); }));
-  EXPECT_FALSE(backend->begin_stop(known.key, 1)) << "this worker has not followed the drain yet";
-  ASSERT_TRUE(test::run_until(io, [&] { return backend->lookup(known.key).state == State::ready; }));
+  EXPECT_EQ(beats(3), 0U);
+  drain_and_see_it_rescued();
   watched.end(*route, SteadyClock::now());
 }
 
@@ -210,9 +210,7 @@ TEST_F(MarksTest, use_of_a_route_that_nobody_finds_is_told_with_the_next_beat) {
   routes.clear();
   for (int i = 0; i < 3; ++i) {
     use(*route);
-    const std::size_t before = kept.beats.size();
-    beats(2);
-    EXPECT_EQ(marks(before), 1U);
+    EXPECT_EQ(beats(2), 1U);
   }
 }
 
@@ -222,9 +220,7 @@ TEST_F(MarksTest, busy_is_told_with_the_next_beat) {
   beats(2);
   constexpr Millis kDecade{315'360'000'000};
   watched.busy(*route, kDecade, SteadyClock::now());
-  const std::size_t before = kept.beats.size();
-  beats(1);
-  ASSERT_EQ(marks(before), 1U);
+  ASSERT_EQ(beats(1), 1U);
   EXPECT_EQ(kept.beats.back().front().busy_for, kDecade);
 }
 
@@ -235,9 +231,7 @@ TEST_F(MarksTest, what_a_beat_that_failed_carried_goes_with_the_next) {
   ASSERT_TRUE(test::run_until(io, [&] { return kept.failed >= 2; }));
   EXPECT_TRUE(route->marked);
   kept.fails = false;
-  const std::size_t before = kept.beats.size();
-  beats(1);
-  EXPECT_EQ(marks(before), 1U);
+  EXPECT_EQ(beats(1), 1U);
 }
 
 TEST_F(MarksTest, last_beat_tells_everything) {
