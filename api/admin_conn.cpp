@@ -176,12 +176,12 @@ Awaitable<Reply> AdminConn::reply_to(const Request& request) {
   // An answer may be long in coming; the connection's own deadline begins again when it is sent.
   stream_.expires_never();
   if (request.method() == http::verb::post) {
-    const std::string body = request.body();
+    const std::string& body = request.body();
     const SettingsPtr settings = server_.parts_.settings;
     co_return co_await server_.routes_.start(settings, key, body, *wait);
   }
   if (request.method() == http::verb::patch) {
-    const std::string body = request.body();
+    const std::string& body = request.body();
     co_return co_await server_.routes_.keep(key, body);
   }
   if (request.method() == http::verb::delete_) co_return co_await server_.routes_.stop(key, *wait);

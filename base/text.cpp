@@ -3,6 +3,7 @@
 #include "base/crypto.hpp"
 
 #include <cstdint>
+#include <cstring>
 
 namespace alcove {
 namespace {
@@ -17,6 +18,19 @@ int hex_value(char c) {
 bool is_unreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
          c == '_' || c == '~';
+}
+
+// The eight bytes at `from`, A to Z among them as a to z. Each byte is a lane of its own: none carries into
+// the next.
+std::uint64_t lower_eight(const char* from) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, from, sizeof bytes);
+  const std::uint64_t low7 = bytes & (0x7F * kEach);
+  const std::uint64_t from_a = low7 + (0x80 - 'A') * kEach;   // its top bit: 'A' or more
+  const std::uint64_t above_z = low7 + (0x7F - 'Z') * kEach;  // more than 'Z'
+  const std::uint64_t capital = (from_a & ~above_z & ~bytes) & (0x80 * kEach);
+  return bytes | (capital >> 2);
 }
 
 }  // namespace
@@ -129,8 +143,19 @@ bool form_value(std::string_view form, std::string_view name, std::string& out) 
   return false;
 }
 
+std::string_view without_query(std::string_view target) {
+  static constexpr ByteSet kEnds("?#");
+  return target.substr(0, kEnds.find_in(target));
+}
+
 bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
+  if (a.size() >= 8) {
+    const std::size_t last = a.size() - 8;  // overlaps what is before it, rather than going on byte by byte
+    for (std::size_t i = 0; i < last; i += 8)
+      if (lower_eight(a.data() + i) != lower_eight(b.data() + i)) return false;
+    return lower_eight(a.data() + last) == lower_eight(b.data() + last);
+  }
   for (std::size_t i = 0; i < a.size(); ++i)
     if (lower(a[i]) != lower(b[i])) return false;
   return true;

@@ -78,7 +78,7 @@ void Reading::warn_at(const std::string& key, std::string text) {
 
 Value::Value(Reading& reading, YAML::Node node, int line, std::string key, std::string pattern)
     : reading_(&reading),
-      node_(std::move(node)),
+      node_(node),
       present_(node_.IsDefined()),
       line_(line),
       key_(std::move(key)),

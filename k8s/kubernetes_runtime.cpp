@@ -221,7 +221,7 @@ Awaitable<Result<void>> KubernetesRuntime::make_pod(StartPtr start) {
     if (start->cancelled) co_return cancelled_start();
     const std::vector<SeenPodPtr> there = table_.of(start->spec.name);
     if (!there.empty()) {
-      const SeenPodPtr earlier = there.front();
+      const SeenPodPtr& earlier = there.front();
       const bool usable = !earlier->view.deleting && !earlier->view.ended && !earlier->ours;
       if (usable) {
         start->pod = earlier;

@@ -45,8 +45,8 @@ std::string words(const std::string& text) {
 }
 
 std::string reason_and_message(const Json& from) {
-  const std::string reason = text_at(from, {"reason"});
-  const std::string message = words(text_at(from, {"message"}));
+  std::string reason = text_at(from, {"reason"});
+  std::string message = words(text_at(from, {"message"}));
   if (message.empty()) return reason;
   return reason.empty() ? message : fmt::format("{}: {}", reason, message);
 }

@@ -156,7 +156,7 @@ Awaitable<void> Reaper::settle_pressing(SessionKey key) {
     const Result<Session> record = co_await store_.lookup(key);
     if (!record || !pressing(record->state, record->cause)) break;
     if (!record->pod_uid.empty() && !runtime_.sees(*record)) break;
-    const Session session = *record;
+    const Session& session = *record;
     co_await end_drained(session);
     co_await pauses_.pause(kPressingPause);
   }

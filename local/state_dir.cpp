@@ -343,6 +343,7 @@ void StateDir::keep_few_logs(const SessionKey& key) const {
   });
   if (newest.size() <= kLogsKept) return;
   std::vector<std::pair<fs::file_time_type, Generation>> by_time;
+  by_time.reserve(newest.size());
   for (const auto& [generation, time] : newest) by_time.emplace_back(time, generation);
   std::sort(by_time.begin(), by_time.end());
   by_time.resize(by_time.size() - kLogsKept);

@@ -1,5 +1,7 @@
 #include "proxy/access_log.hpp"
 
+#include "base/text.hpp"
+
 #include <fmt/format.h>
 
 #include <poll.h>
@@ -16,6 +18,7 @@
 #include <iterator>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 namespace alcove::proxy {
 namespace {
@@ -61,11 +64,6 @@ void put_json(std::string& out, std::string_view key, std::string_view text) {
 template <class Number>
 void put_json_number(std::string& out, std::string_view key, Number number) {
   fmt::format_to(std::back_inserter(out), ",\"{}\":{}", key, number);
-}
-
-// A query can carry tokens; the caller cuts it off, and so does this.
-std::string_view without_query(std::string_view path) {
-  return path.substr(0, path.find_first_of("?#"));
 }
 
 enum class Clock : std::uint8_t { local, utc };

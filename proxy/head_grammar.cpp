@@ -37,6 +37,24 @@ std::size_t span(std::string_view text, std::uint8_t wanted) {
   return n;
 }
 
+// Whether any of the eight bytes at `from` is a control character, or DEL.
+bool has_control(const char* from) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, from, sizeof bytes);
+  const std::uint64_t not_del = bytes ^ (0x7F * kEach);
+  const std::uint64_t below_space = (bytes - 0x20 * kEach) & ~bytes;
+  const std::uint64_t is_del = (not_del - kEach) & ~not_del;
+  return ((below_space | is_del) & (0x80 * kEach)) != 0;
+}
+
+// How many bytes from the front a value may have: eight at once, then those around its end.
+std::size_t value_span(std::string_view text) {
+  std::size_t n = 0;
+  while (n + 8 <= text.size() && !has_control(text.data() + n)) n += 8;
+  return n + span(text.substr(n), kValue);
+}
+
 // Takes what comes before `separator` if all of it is of the class and it is not empty.
 bool take(std::string_view& text, std::uint8_t wanted, char separator, std::string_view& taken) {
   const std::size_t n = span(text, wanted);
@@ -46,9 +64,11 @@ bool take(std::string_view& text, std::uint8_t wanted, char separator, std::stri
   return true;
 }
 
-bool take(std::string_view& text, std::string_view expected) {
-  if (!text.starts_with(expected)) return false;
-  text.remove_prefix(expected.size());
+template <std::size_t N>
+bool take(std::string_view& text, const char (&expected)[N]) {
+  constexpr std::size_t kLength = N - 1;  // known here, so that this is a comparison and no call
+  if (text.size() < kLength || std::memcmp(text.data(), expected, kLength) != 0) return false;
+  text.remove_prefix(kLength);
   return true;
 }
 
@@ -63,7 +83,7 @@ HeadFault take_version(std::string_view& text, bool& http11) {
 // The rest of a line, without white space around it.
 bool take_value(std::string_view& text, std::string_view& value) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  const std::size_t n = span(text, kValue);
+  const std::size_t n = value_span(text);
   value = text.substr(0, n);
   text.remove_prefix(n);
   while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);

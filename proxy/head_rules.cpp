@@ -87,6 +87,8 @@ enum class Forwarding : std::uint8_t { none, for_, proto, host, port, forwarded,
 
 // What says how a request came here: believed from trusted peers alone.
 Forwarding forwarding_field(std::string_view name) {
+  const char first = name.empty() ? ' ' : lower(name.front());
+  if (first != 'x' && first != 'f' && first != 'v') return Forwarding::none;  // nearly all
   if (has_prefix(name, "x-forwarded-")) {
     if (same_name(name, "x-forwarded-for")) return Forwarding::for_;
     if (same_name(name, "x-forwarded-proto")) return Forwarding::proto;

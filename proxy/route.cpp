@@ -14,6 +14,16 @@ namespace {
 constexpr std::size_t kMaxHostBytes = 253;  // RFC 1035 2.3.4
 constexpr std::size_t kAppsNamed = 5;       // more would be a list, not an answer
 
+// What a byte of a host's name is written as here, or 0 where it may be in none.
+constexpr std::array<char, 256> make_host_bytes() {
+  std::array<char, 256> bytes{};
+  for (unsigned char c = 'a'; c <= 'z'; ++c) bytes[c] = bytes[c - 'a' + 'A'] = static_cast<char>(c);
+  for (unsigned char c = '0'; c <= '9'; ++c) bytes[c] = static_cast<char>(c);
+  for (const unsigned char c : {'-', '_', '.'}) bytes[c] = static_cast<char>(c);
+  return bytes;
+}
+constexpr std::array<char, 256> kHostBytes = make_host_bytes();
+
 // RFC 3986 3.2.3: the port may be empty.
 bool is_port(std::string_view text) {
   if (text.empty()) return true;
@@ -34,10 +44,6 @@ std::string_view port_of(std::string_view host) {
   const auto colon = host.rfind(':');
   if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) return {};
   return host.size() - colon > 1 ? host.substr(colon) : std::string_view{};
-}
-
-std::string_view without_query(std::string_view path) {
-  return path.substr(0, path.find_first_of("?#"));
 }
 
 // "/notebook/" and "/notebook" are the same prefix.
@@ -90,14 +96,11 @@ std::string host_name(std::string_view host) {
   host = host.substr(0, colon);
   if (host.ends_with('.')) host.remove_suffix(1);
   if (host.empty() || host.size() > kMaxHostBytes) return {};
-  std::string out;
-  out.reserve(host.size());
+  std::string out(host);
   char before = '.';
-  for (const char raw : host) {
-    const char c = lower(raw);
-    const bool allowed = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-    if (!allowed || (c == '.' && before == '.')) return {};
-    out.push_back(c);
+  for (char& c : out) {
+    c = kHostBytes[static_cast<unsigned char>(c)];
+    if (c == 0 || (c == '.' && before == '.')) return {};
     before = c;
   }
   if (before == '.') return {};

@@ -10,8 +10,15 @@ namespace alcove::proxy {
 
 class TextPool {
  public:
+  // A new text has room for `usual` bytes.
+  explicit TextPool(std::size_t usual = 0) : usual_(usual) {}
+
   std::string take() {
-    if (free_.empty()) return {};
+    if (free_.empty()) {
+      std::string text;
+      text.reserve(usual_);
+      return text;
+    }
     std::string text = std::move(free_.back());
     free_.pop_back();
     return text;
@@ -23,8 +30,9 @@ class TextPool {
   }
 
  private:
-  static constexpr std::size_t kMostFree = 64;        // last in, first out: the text on top is warm
+  static constexpr std::size_t kMostFree = 256;       // last in, first out: the text on top is warm
   static constexpr std::size_t kMostKept = 4 * 1024;  // bytes: a longer head is rare
+  std::size_t usual_;
   std::vector<std::string> free_;
 };
 

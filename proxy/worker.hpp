@@ -72,8 +72,8 @@ class Worker {
   std::shared_ptr<WorkerMetrics> metrics_owner;
   WorkerMetrics& metrics;
   BufferPool buffers;
-  TextPool heads;  // that are on their way
-  TextPool texts;  // what is kept of a request: shorter, and some are kept as long as a tunnel lives
+  TextPool heads{512};  // that are on their way
+  TextPool texts;       // what is kept of a request: shorter, and some are kept as long as a tunnel lives
   RouteCache routes;
   PodPool pods;
   std::unique_ptr<Store> store;

@@ -6,6 +6,7 @@ namespace alcove {
 namespace {
 
 using namespace std::string_literals;
+using namespace std::string_view_literals;
 
 TEST(text, takes_utf8_and_nothing_else) {
   for (const std::string& good :
@@ -70,6 +71,40 @@ TEST(text, compares_ascii_without_case) {
   EXPECT_FALSE(iequals("X-User-ID", "x-user-i"));
   EXPECT_FALSE(iequals("[", "{"));  // 32 apart, but no letters
   EXPECT_FALSE(iequals("\xC3\x84", "\xC3\xA4"));
+}
+
+// Eight bytes are compared at once: what is equal must not depend on where in the text it is, or what is
+// beside it.
+TEST(text, compares_every_byte_in_every_place_without_case) {
+  for (std::size_t length = 1; length <= 18; ++length) {
+    const std::string around(length, 'm');
+    for (std::size_t at = 0; at < length; ++at)
+      for (int a = 0; a < 256; ++a)
+        for (const int b : {a, a ^ 0x20, a ^ 0x80, (a + 1) & 0xFF, (a + 32) & 0xFF}) {
+          std::string left = around;
+          std::string right = around;
+          left[at] = static_cast<char>(a);
+          right[at] = static_cast<char>(b);
+          const bool same = lower(static_cast<char>(a)) == lower(static_cast<char>(b));
+          ASSERT_EQ(iequals(left, right), same) << a << " and " << b << " at " << at << " of " << length;
+        }
+  }
+}
+
+TEST(text, finds_the_first_byte_of_a_set) {
+  constexpr ByteSet set("?\xFF\0"sv);
+  EXPECT_EQ(set.find_in("ab?c?"), 2U);
+  EXPECT_EQ(set.find_in("a\xFF"), 1U);
+  EXPECT_EQ(set.find_in("\0"sv), 0U);
+  EXPECT_EQ(set.find_in("abc"), std::string_view::npos);
+  EXPECT_EQ(set.find_in(""), std::string_view::npos);
+}
+
+TEST(text, cuts_off_a_query_and_a_fragment) {
+  EXPECT_EQ(without_query("/a/b"), "/a/b");
+  EXPECT_EQ(without_query("/a?b?c#d"), "/a");
+  EXPECT_EQ(without_query("/a#d?b"), "/a");
+  EXPECT_EQ(without_query("?"), "");
 }
 
 TEST(text, trims_spaces_and_tabs_only) {

@@ -45,6 +45,19 @@ TEST(HeadGrammar, a_byte_is_taken_where_the_grammar_has_it_and_nowhere_else) {
   }
 }
 
+// Values are looked at eight bytes at a time: no byte may pass for where it is, or for what is around it.
+TEST(HeadGrammar, a_byte_of_a_value_counts_in_every_place_and_beside_every_neighbour) {
+  for (const char around : {'m', '\t', '\x20', '\x7E', '\x80', '\xFF'})
+    for (std::size_t length = 1; length <= 20; ++length)
+      for (std::size_t at = 0; at < length; ++at)
+        for (unsigned c = 0; c < 256; ++c) {
+          std::string value(length, around);
+          value[at] = static_cast<char>(c);
+          ASSERT_EQ(field("a:b" + value + "c\r\n") == HeadFault::none, is_value_byte(c))
+              << c << " at " << at << " of " << length << " beside " << static_cast<int>(around);
+        }
+}
+
 TEST(HeadGrammar, a_line_is_taken_from_the_front) {
   std::string_view rest = "GET /a?b HTTP/1.0\r\nHost:\t a  \r\nEmpty:\r\n\r\nbody";
   RequestLine line;
