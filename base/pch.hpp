@@ -1,5 +1,5 @@
-// Precompiled once for all rooms (130 MB and ten seconds each time): the headers that are slow to read and
-// that nearly every file needs.
+// The headers that are slow to read and that nearly every file needs. Precompiled for alcove_base, and all
+// that can share its result do: each more is 130 MB and ten seconds.
 #pragma once
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>

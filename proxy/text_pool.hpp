@@ -25,6 +25,7 @@ class TextPool {
   }
   void give(std::string text) {
     if (free_.size() >= kMostFree || text.capacity() > kMostKept) return;
+    if (text.capacity() <= std::string().capacity()) return;  // no space to keep: it was given back before
     text.clear();
     free_.push_back(std::move(text));
   }

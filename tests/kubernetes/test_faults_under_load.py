@@ -17,9 +17,10 @@ from support.faulty_link import FaultyLink
 from support.load import Load
 
 USERS = 6
+PATIENT = {"start_timeout": "90s", "hold_timeout": "70s"}
 # Kubernetes' own parts look again for an API server that was away after 30 to 60 s (client-go's reflector), and only then
-# is a pod scheduled or begun: a hold has to outlast the fault and that.
-PATIENT = {"start_timeout": "150s", "hold_timeout": "130s"}
+# is a pod scheduled or begun: the hold of who comes meanwhile has to outlast the fault and that.
+VERY_PATIENT = {"start_timeout": "150s", "hold_timeout": "130s"}
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def only_right(load):
     ("kube-apiserver", "kill", 30), ("etcd", "kill", 15), ("etcd", "freeze", 15)])
 def test_a_control_plane_that_is_away_for_a_while(house, component, how, seconds):
     """Who has a pod does not notice; who comes meanwhile waits, and is served afterwards."""
-    home = house(**PATIENT)
+    home = house(**VERY_PATIENT)
     with judged(home) as load, concurrent.futures.ThreadPoolExecutor(1) as pool:
         load.fault_begins()
         with home.cluster.without(component, how):
