@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from load.backend import Backend
+from load.processes import without_folder
 
 MOST_OPEN = 19_000  # below the limit of open files that machines and containers commonly have (20,000)
 
@@ -136,7 +137,7 @@ http://:{port} {{
 
 
 def shown(config: dict) -> str:
-    """Alcove's configuration for the report: without the 1,000 endpoints and the ports of this run."""
+    """Alcove's configuration for the report: without the 1,000 endpoints, the ports and the folders of this run."""
     lines = []
 
     def add(key, value, indent):
@@ -152,6 +153,8 @@ def shown(config: dict) -> str:
             lines.append(f"{pad}listen: [127.0.0.1:PORT{', 127.0.0.1:PORT with tls' if tls else ''}]")
         elif key in ("address", "url", "directory"):
             lines.append(f"{pad}{key}: ...")
+        elif key == "command":
+            lines.append(f"{pad}{key}: {[without_folder(word) for word in value]}")
         else:
             lines.append(f"{pad}{key}: {str(value).lower() if isinstance(value, bool) else value}")
 

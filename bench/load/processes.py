@@ -22,6 +22,11 @@ BUILD = ROOT / "build" / "bench"
 PROXY, LOAD, ANY = "0", "1", "0,1"
 
 
+def without_folder(word: str) -> str:
+    """For the report: `/some/where/program` and `--option=/some/where/file` without the folders of this machine."""
+    return re.sub(r"(^|=)/.*/", r"\1", word)
+
+
 def free_port() -> int:
     """Below the range that outgoing connections take their ports from."""
     for _ in range(1000):
@@ -121,7 +126,7 @@ class Stage:
 
     def note(self, command: list[str]):
         """Ports and paths of this one run say nothing."""
-        words = [re.sub(r"(^|=)/.*/", r"\1", word) for word in command]
+        words = [without_folder(word) for word in command]
         for i, word in enumerate(words):
             if i and words[i - 1] in ("--port", "--redis"):
                 words[i] = "PORT"
