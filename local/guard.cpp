@@ -123,8 +123,7 @@ bool Guard::begin() {
   ::setrlimit(RLIMIT_NOFILE, &all);
 
   // Nobody ends the guard before the pods: it goes when its owner goes.
-  for (const int number : {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2})
-    ::signal(number, SIG_IGN);
+  for (const int number : kIgnoredByGuard) ::signal(number, SIG_IGN);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);

@@ -35,36 +35,53 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
 
 void default_signals() {
   // Ignored signals and the mask survive exec: a pod that ignores SIGPIPE or blocks SIGTERM would surprise
-  // its author.
-  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  // its author. The guard itself began with all of them at their default.
+  for (const int number : kIgnoredByGuard) ::signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void become_pod(const SpawnOrder& order, pid_t guard, int output, int status,
-                             char* const* arguments, char* const* environment) {
+struct Child {
+  const SpawnOrder& order;
+  char* const* arguments;
+  char* const* environment;
+  pid_t guard;
+  int output;
+  int status;
+};
+
+// Works on the guard's memory (vfork): it may change nothing there that the guard still needs.
+[[noreturn]] void become_pod(const Child& child) {
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != guard) ::_exit(127);  // it died before the line above
+  if (::getppid() != child.guard) ::_exit(127);  // it died before the line above
   default_signals();
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
-  ::setrlimit(RLIMIT_NOFILE, &order.files);
+  ::setrlimit(RLIMIT_NOFILE, &child.order.files);
   const int null = ::open("/dev/null", O_RDONLY);
   ::dup2(null, 0);
-  ::dup2(output, 1);
-  ::dup2(output, 2);
+  ::dup2(child.output, 1);
+  ::dup2(child.output, 2);
   ChildFailure failure;
-  if (::chdir(order.directory.c_str()) != 0) {
+  if (::chdir(child.order.directory.c_str()) != 0) {
     failure = {Step::directory, errno};
   } else {
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    ::execve(order.program.c_str(), arguments, environment);
+    ::execve(child.order.program.c_str(), child.arguments, child.environment);
     failure = {Step::program, errno};
   }
-  [[maybe_unused]] const ssize_t told = ::write(status, &failure, sizeof failure);
+  [[maybe_unused]] const ssize_t told = ::write(child.status, &failure, sizeof failure);
   ::_exit(127);
+}
+
+// vfork and not fork: a copy of the guard's pages, its libraries' among them, costs more than all the rest of
+// a start. A function of its own, since nobody may return from the one that has called vfork.
+pid_t spawn(const Child& child) {
+  const pid_t pid = ::vfork();
+  if (pid == 0) become_pod(child);
+  return pid;
 }
 
 Error failed(std::string text) {
@@ -88,9 +105,7 @@ Result<Spawned> spawn_pod(const SpawnOrder& order) {
 
   const std::vector<char*> arguments = pointers_to(order.arguments);
   const std::vector<char*> environment = pointers_to(order.environment);
-  const pid_t guard = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid == 0) become_pod(order, guard, output[1], status[1], arguments.data(), environment.data());
+  const pid_t pid = spawn({order, arguments.data(), environment.data(), ::getpid(), output[1], status[1]});
   const int fork_error = errno;
   ::close(output[1]);
   ::close(status[1]);

@@ -1,18 +1,23 @@
 // Forks and executes one pod: own session and process group, nothing inherited, output into a pipe.
-// Called by: guard, which is single-threaded: between fork and exec anything is allowed.
+// Called by: guard, which is single-threaded and has no signal handlers: what vfork asks for.
 // Fails with the reason that people see. Blocks until the new program runs or could not be run.
 #pragma once
 
 #include "base/result.hpp"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace alcove {
+
+// What the guard ignores and its pods must not: an ignored signal stays ignored through exec.
+inline constexpr std::array kIgnoredByGuard{SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
 
 struct SpawnOrder {
   std::string directory;

@@ -153,7 +153,8 @@ Awaitable<Result<void>> LocalOwner::launch(PodPtr pod, PodSpec spec) {
 
   pod->check = std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path);
   const std::shared_ptr<ReadyCheck> check = pod->check;
-  const Result<void> ready = co_await ReadyCheck::run(check, begun, spec.app.start_timeout);
+  const Result<void> ready =
+      co_await ReadyCheck::run(check, begun, spec.app.start_timeout, ReadyCheck::kJustStarted);
   pod->check.reset();
   if (pod->stopping) co_return Error{Errc::cancelled, "it was stopped while it started"};
   if (pod->gone)

@@ -9,7 +9,7 @@
 //   lock                                 who owns it: one owner at a time, its guard holds it until all pods
 //   are gone id                                   names this directory in the pods' UIDs (Runtime::sees)
 //   pods/SCOPE/NAME/GENERATION/          the pod's working directory, removed after its end
-//   pods/SCOPE/NAME/GENERATION.json      its record, removed after its end
+//   pods/SCOPE/NAME/GENERATION.jsonl     its record (pod_record.hpp), removed after its end
 //   pods/SCOPE/NAME/GENERATION.OFFSET.log  its output; OFFSET is where in the whole output the file begins
 #pragma once
 

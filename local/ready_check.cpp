@@ -36,9 +36,14 @@ ReadyCheck::ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_p
       pause_(executor),
       limit_(executor) {}
 
-Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, SteadyTime begun, Millis most) {
+Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, SteadyTime begun, Millis most,
+                                        Millis first) {
   const SteadyTime deadline = begun + most;
   Millis pause = kFirstPause;
+  if (first > Millis{0}) {
+    self->pause_.expires_after(first);
+    co_await self->pause_.async_wait(kTuple);
+  }
   for (;;) {
     if (self->cancelled_) co_return Error{Errc::cancelled, "the check was given up"};
     const SteadyTime limit = std::min(deadline, SteadyClock::now() + kMostAttempt);
@@ -57,7 +62,7 @@ Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, Steady
     }
     self->pause_.expires_after(pause);
     co_await self->pause_.async_wait(kTuple);
-    pause = std::min(pause * 2, kMostPause);
+    pause = std::min(pause + pause / 2, kMostPause);
   }
 }
 

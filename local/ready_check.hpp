@@ -18,8 +18,13 @@ class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
  public:
   ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path);
 
-  // Until `begun` + `most`: the time that the start may take in all, which its reason names.
-  static Awaitable<Result<void>> run(std::shared_ptr<ReadyCheck> self, SteadyTime begun, Millis most);
+  // Where the first attempt would meet nobody: no program listens within its first two milliseconds.
+  static constexpr Millis kJustStarted{2};
+
+  // Until `begun` + `most`: the time that the start may take in all, which its reason names. `first`: the
+  // pause before the first attempt.
+  static Awaitable<Result<void>> run(std::shared_ptr<ReadyCheck> self, SteadyTime begun, Millis most,
+                                     Millis first = Millis{0});
   void cancel();
 
  private:

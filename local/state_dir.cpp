@@ -5,7 +5,6 @@
 #include "local/log_file.hpp"
 
 #include <boost/asio/post.hpp>
-#include <nlohmann/json.hpp>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +26,8 @@ namespace alcove {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
+constexpr std::string_view kRecordExtension = ".jsonl";
 constexpr std::size_t kLogsKept = 3;  // pods of a session whose output is kept
 constexpr auto kOldLog = std::chrono::hours(24 * 7);
 constexpr auto kLockWait = std::chrono::seconds(8);  // an orphaned guard needs about a second
@@ -44,20 +43,23 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-Result<void> write_atomically(const std::string& path, std::string_view text) {
-  const std::string fresh = path + ".new";
-  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return failed(fmt::format("{} cannot be written: {}", fresh, ::strerror(errno)));
+Result<void> write_small(const std::string& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return failed(fmt::format("{} cannot be written: {}", path, ::strerror(errno)));
   const ssize_t n = ::write(fd, text.data(), text.size());
   const int error = errno;
   ::close(fd);
-  if (n != static_cast<ssize_t>(text.size())) {
-    ::unlink(fresh.c_str());
-    return failed(fmt::format("{} cannot be written: {}", fresh, ::strerror(n < 0 ? error : ENOSPC)));
-  }
-  if (::rename(fresh.c_str(), path.c_str()) != 0)
-    return failed(fmt::format("{} cannot be written: {}", path, ::strerror(errno)));
-  return {};
+  if (n == static_cast<ssize_t>(text.size())) return {};
+  ::unlink(path.c_str());
+  return failed(fmt::format("{} cannot be written: {}", path, ::strerror(n < 0 ? error : ENOSPC)));
+}
+
+// With what is above it, which is there already but for a session's first pod. Fails with errno.
+bool make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return true;
+  if (errno != ENOENT || path.size() < 2) return false;
+  return make_directory(path.substr(0, path.rfind('/'))) &&
+         (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST);
 }
 
 std::optional<Generation> generation_in(std::string_view text) {
@@ -67,7 +69,7 @@ std::optional<Generation> generation_in(std::string_view text) {
   return value;
 }
 
-// "12.json", "12.0.log", "12": the generation that a file belongs to.
+// "12.jsonl", "12.0.log", "12": the generation that a file belongs to.
 std::optional<Generation> generation_of_file(const fs::path& file) {
   const std::string name = file.filename().string();
   return generation_in(std::string_view(name).substr(0, name.find('.')));
@@ -105,42 +107,6 @@ void remove_tree(const std::string& path) {
 
 }  // namespace
 
-std::string to_json(const PodRecord& record) {
-  json j{{"key", record.name.key.text()},
-         {"generation", record.name.generation},
-         {"app", record.app},
-         {"user", record.user},
-         {"uid", record.uid},
-         {"endpoint", to_string(record.endpoint)},
-         {"pid", record.leader.pid},
-         {"start_time", record.leader.start_time},
-         {"boot_id", record.boot_id},
-         {"ready", record.ready}};
-  return j.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-std::optional<PodRecord> record_from_json(std::string_view text) {
-  const json j = json::parse(text, nullptr, false);
-  if (!j.is_object()) return std::nullopt;
-  try {
-    PodRecord record;
-    const Result<SessionKey> key = SessionKey::parse(j.at("key").get<std::string>());
-    const Result<Endpoint> endpoint = parse_endpoint(j.at("endpoint").get<std::string>());
-    if (!key || !endpoint) return std::nullopt;
-    record.name = {*key, j.at("generation").get<Generation>()};
-    record.app = j.at("app").get<std::string>();
-    record.user = j.at("user").get<std::string>();
-    record.uid = j.at("uid").get<std::string>();
-    record.endpoint = *endpoint;
-    record.leader = {j.at("pid").get<pid_t>(), j.at("start_time").get<std::uint64_t>()};
-    record.boot_id = j.at("boot_id").get<std::string>();
-    record.ready = j.at("ready").get<bool>();
-    return record;
-  } catch (const json::exception&) {
-    return std::nullopt;
-  }
-}
-
 Result<std::unique_ptr<StateDir>> StateDir::open(std::string path) {
   std::error_code ec;
   path = fs::absolute(path, ec).lexically_normal().string();
@@ -159,7 +125,7 @@ Result<std::unique_ptr<StateDir>> StateDir::open(std::string path) {
   if (dir->id_.size() != 16) {
     // Two processes may come here at once: the first link wins, both read it.
     const std::string mine = fmt::format("{}.{}", id_path, ::getpid());
-    if (auto written = write_atomically(mine, hex(random_bytes(8)) + "\n"); !written) return written.error();
+    if (auto written = write_small(mine, hex(random_bytes(8)) + "\n"); !written) return written.error();
     [[maybe_unused]] const int linked = ::link(mine.c_str(), id_path.c_str());
     ::unlink(mine.c_str());
     dir->id_ = read_text(id_path).substr(0, 16);
@@ -230,33 +196,32 @@ std::string StateDir::log_stem(const PodName& name) const {
 }
 
 std::string StateDir::record_path(const PodName& name) const {
-  return working_directory(name) + ".json";
+  return working_directory(name) + std::string(kRecordExtension);
 }
 
 Result<void> StateDir::make_working_directory(const PodName& name) const {
   const std::string directory = working_directory(name);
-  std::error_code ec;
-  fs::create_directories(directory, ec);
-  if (ec) return failed(fmt::format("the working directory {} cannot be made: {}", directory, ec.message()));
+  if (!make_directory(directory))
+    return failed(fmt::format("the working directory {} cannot be made: {}", directory, ::strerror(errno)));
   ::chmod(directory.c_str(), 0700);
   remove_log(log_stem(name));  // of an earlier life: a memory store counts its generations from 1 again
   return {};
 }
 
 Result<void> StateDir::write(const PodRecord& record) const {
-  return write_atomically(record_path(record.name), to_json(record));
+  return append_record(record_path(record.name), record);
 }
 
 std::optional<PodRecord> StateDir::read(const PodName& name) const {
-  return record_from_json(read_text(record_path(name)));
+  return record_in(read_text(record_path(name)));
 }
 
 std::vector<PodRecord> StateDir::records() const {
   std::vector<PodRecord> all;
   for_each_session(path_, [&](const fs::path& session) {
     for_each_entry(session, [&](const fs::path& file) {
-      if (file.extension() != ".json") return;
-      if (auto record = record_from_json(read_text(file.string()))) all.push_back(std::move(*record));
+      if (file.extension() != kRecordExtension) return;
+      if (auto record = record_in(read_text(file.string()))) all.push_back(std::move(*record));
     });
   });
   return all;
@@ -275,7 +240,7 @@ Generation StateDir::latest(const SessionKey& key) const {
   for_each_entry(session_directory(key), [&](const fs::path& file) {
     const auto generation = generation_of_file(file);
     if (!generation) return;
-    if (file.extension() == ".json") recorded = std::max(recorded, *generation);
+    if (file.extension() == kRecordExtension) recorded = std::max(recorded, *generation);
     if (file.extension() != ".log") return;
     std::error_code ec;
     const auto time = fs::last_write_time(file, ec);

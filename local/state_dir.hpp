@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 #include "lifecycle/runtime.hpp"
-#include "local/proc.hpp"
+#include "local/pod_record.hpp"
 
 #include <boost/asio/thread_pool.hpp>
 
@@ -17,20 +17,6 @@
 #include <vector>
 
 namespace alcove {
-
-struct PodRecord {
-  PodName name;
-  std::string app;
-  std::string user;
-  std::string uid;
-  Endpoint endpoint;
-  Process leader;       // pid 0: not started yet
-  std::string boot_id;  // of the machine's life in which it runs
-  bool ready = false;
-};
-
-std::string to_json(const PodRecord& record);
-std::optional<PodRecord> record_from_json(std::string_view text);
 
 class StateDir {
  public:
@@ -53,7 +39,7 @@ class StateDir {
   std::string log_stem(const PodName& name) const;
   Result<void> make_working_directory(const PodName& name) const;
 
-  Result<void> write(const PodRecord& record) const;  // atomically
+  Result<void> write(const PodRecord& record) const;  // its next state; whole or not at all
   std::optional<PodRecord> read(const PodName& name) const;
   std::vector<PodRecord> records() const;
   // The pod has ended: its record and working directory go, logs of the session's last few pods stay.

@@ -5,9 +5,10 @@
 #include "base/log.hpp"
 #include "local/ready_check.hpp"
 
-#include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <tuple>
 #include <utility>
 
 namespace alcove {
@@ -29,9 +30,8 @@ class StaticRuntime final : public Runtime {
   StaticRuntime(const StaticRuntimeSettings& settings, Executor executor)
       : executor_(executor), shared_(settings.shared) {
     for (const Endpoint& endpoint : settings.endpoints) {
-      if (std::find(order_.begin(), order_.end(), endpoint) != order_.end()) continue;
-      order_.push_back(endpoint);
-      uses_[endpoint] = 0;
+      const Place place{0, next_turn_++, endpoint};
+      if (places_.emplace(endpoint, place).second) order_.insert(place);
     }
   }
 
@@ -42,37 +42,49 @@ class StaticRuntime final : public Runtime {
   Awaitable<Result<LogChunk>> logs(LogRequest request) override;
   void adopted(const Session& session) override;
   void released(const PodName& name) override;
-  bool sees(const Session& session) const override { return uses_.contains(session.endpoint); }
+  bool sees(const Session& session) const override { return places_.contains(session.endpoint); }
   Awaitable<void> shut_down() override { co_return; }
 
  private:
   using Key = std::pair<SessionKey, Generation>;
 
+  // The next to be chosen comes first: the least used one, and among equals the one that has waited longest.
+  struct Place {
+    int uses = 0;
+    std::uint64_t turn = 0;
+    Endpoint endpoint;
+    bool operator<(const Place& other) const {
+      return std::tie(uses, turn) < std::tie(other.uses, other.turn);
+    }
+  };
+
   LentPtr find(const PodName& name) const {
     const auto found = lent_.find({name.key, name.generation});
     return found == lent_.end() ? nullptr : found->second;
   }
-  std::optional<Endpoint> choose();
+  std::optional<Endpoint> choose() const;
+  void use(const Endpoint& endpoint, int more);
   void give_back(const LentPtr& lent);
 
   Executor executor_;
   bool shared_;
-  std::vector<Endpoint> order_;
-  std::map<Endpoint, std::size_t> uses_;
-  std::size_t cursor_ = 0;
+  std::map<Endpoint, Place> places_;
+  std::set<Place> order_;  // the values of places_
+  std::uint64_t next_turn_ = 0;
   std::map<Key, LentPtr> lent_;
 };
 
-// The least used one, in turn among equals: an endpoint that has just been given back waits longest.
-std::optional<Endpoint> StaticRuntime::choose() {
-  std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < order_.size(); ++i) {
-    const std::size_t at = (cursor_ + i) % order_.size();
-    if (!best || uses_[order_[at]] < uses_[order_[*best]]) best = at;
-  }
-  if (!best || (!shared_ && uses_[order_[*best]] > 0)) return std::nullopt;
-  cursor_ = (*best + 1) % order_.size();
-  return order_[*best];
+std::optional<Endpoint> StaticRuntime::choose() const {
+  if (order_.empty() || (!shared_ && order_.begin()->uses > 0)) return std::nullopt;
+  return order_.begin()->endpoint;
+}
+
+void StaticRuntime::use(const Endpoint& endpoint, int more) {
+  Place& place = places_.at(endpoint);
+  order_.erase(place);
+  place.uses += more;
+  place.turn = next_turn_++;
+  order_.insert(place);
 }
 
 Awaitable<Result<Pod>> StaticRuntime::start(PodSpec spec) {
@@ -92,7 +104,7 @@ Awaitable<Result<Pod>> StaticRuntime::start(PodSpec spec) {
   lent->pod.uid = "static-" + hex(random_bytes(16));
   lent->pod.endpoint = *endpoint;
   lent_[{spec.name.key, spec.name.generation}] = lent;
-  ++uses_[*endpoint];
+  use(*endpoint, 1);
 
   const std::shared_ptr<ReadyCheck> check =
       std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path);
@@ -130,7 +142,7 @@ Awaitable<Result<LogChunk>> StaticRuntime::logs(LogRequest) {
 }
 
 void StaticRuntime::adopted(const Session& session) {
-  if (!uses_.contains(session.endpoint) || lent_.contains({session.key, session.generation})) return;
+  if (!places_.contains(session.endpoint) || lent_.contains({session.key, session.generation})) return;
   auto lent = std::make_shared<Lent>(executor_);
   lent->pod.name = {session.key, session.generation};
   lent->pod.app = session.app;
@@ -140,7 +152,7 @@ void StaticRuntime::adopted(const Session& session) {
   lent->pod.ready = true;
   lent->settled = true;
   lent_[{session.key, session.generation}] = lent;
-  ++uses_[session.endpoint];
+  use(session.endpoint, 1);
 }
 
 void StaticRuntime::released(const PodName& name) {
@@ -153,7 +165,7 @@ void StaticRuntime::released(const PodName& name) {
 void StaticRuntime::give_back(const LentPtr& lent) {
   if (lent->returned) return;
   lent->returned = true;
-  --uses_[lent->pod.endpoint];
+  use(lent->pod.endpoint, -1);
   lent_.erase({lent->pod.name.key, lent->pod.name.generation});
   if (lent->check) lent->check->cancel();
   lent->changed.notify();

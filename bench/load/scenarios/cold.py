@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 
 from load import measure, peers
@@ -51,17 +52,18 @@ def starts(options) -> Result:
     result = Result("starts", "Many cold starts at once", f"""
 {count:,} users ask for the first time, all at once; each gets a process of its own on this machine (runtime `local`): the program
 of bench/load/backend.c, which is up within a millisecond, so that what is measured is Alcove and not the pods. Until the last
-request was answered by its pod. Against it a shell that starts the same {count:,} processes in a loop, until the last one listens;
+request was answered by its pod; once with its state directory on the disk, as it is by default, and once in memory (/dev/shm), which tells
+what the file system takes. Against it a shell that starts the same {count:,} processes in a loop, until the last one listens;
 nobody asks them anything. Both have the whole machine.""")
     program = BUILD / "load" / "backend"
     config = ""
 
-    def by_alcove() -> float:
+    def by_alcove(memory: bool) -> float:
         nonlocal config
-        with Stage() as stage:
-            peer = peers.alcove(stage, None, core=ANY, runtime={"local": {"directory": str(stage.folder / "pods")}},
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if memory else None) as pods, Stage() as stage:
+            peer = peers.alcove(stage, None, core=ANY, runtime={"local": {"directory": pods}},
                                 app={"command": [str(program), "{address}", "1", "{port}"]})
-            config = peer.config
+            config = config or peer.config
             load = measure.http_load(stage, peer.port, core=ANY, users=count, requests=count, connections=count, timeout=120)
             result.commands = list(stage.commands)
             return load["seconds"]
@@ -83,9 +85,10 @@ wait
             loop.wait_line("listening", 120, count)
             return time.monotonic() - began
 
+    ways = {"alcove": lambda: by_alcove(memory=False), "alcove, state in memory": lambda: by_alcove(memory=True),
+            "shell loop": by_shell}
     table = Table("", [Column("seconds", "s until all were there", 3)],
-                  measure.rounds(options, ["alcove", "shell loop"],
-                                 lambda name: {"seconds": by_alcove() if name == "alcove" else by_shell()}))
+                  measure.rounds(options, list(ways), lambda name: {"seconds": ways[name]()}))
     result.tables.append(table)
     result.ratio("wall time against a plain shell loop", table, "seconds", "alcove", "shell loop", 1.25)
     result.config = config

@@ -3,6 +3,7 @@
 #include "local/log_file.hpp"
 #include "tests/support/local_bench.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,7 +38,7 @@ class StateDirTest : public testing::Test {
 
 TEST_F(StateDirTest, record_comes_back_as_it_was_written) {
   const PodRecord before = record();
-  const auto back = record_from_json(to_json(before));
+  const auto back = record_in(to_line(before));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->name, before.name);
   EXPECT_EQ(back->user, before.user);
@@ -49,11 +50,40 @@ TEST_F(StateDirTest, record_comes_back_as_it_was_written) {
 }
 
 TEST_F(StateDirTest, torn_or_foreign_records_are_no_records) {
-  const std::string text = to_json(record());
-  EXPECT_FALSE(record_from_json(text.substr(0, text.size() / 2)));
-  EXPECT_FALSE(record_from_json("[]"));
-  EXPECT_FALSE(record_from_json("{\"key\": 5}"));
-  EXPECT_FALSE(record_from_json(""));
+  const std::string line = to_line(record());
+  EXPECT_FALSE(record_in(line.substr(0, line.size() / 2)));
+  EXPECT_FALSE(record_in(line.substr(0, line.size() - 1)));
+  EXPECT_FALSE(record_in("[]\n"));
+  EXPECT_FALSE(record_in("{\"key\": 5}\n"));
+  EXPECT_FALSE(record_in("\n"));
+  EXPECT_FALSE(record_in(""));
+}
+
+TEST_F(StateDirTest, last_whole_line_of_a_record_counts) {
+  PodRecord first = record();
+  first.ready = false;
+  const std::string lines = to_line(first) + to_line(record());
+  EXPECT_TRUE(record_in(lines)->ready);
+  EXPECT_FALSE(record_in(lines.substr(0, lines.size() - 1))->ready);
+}
+
+TEST_F(StateDirTest, next_state_that_found_no_room_leaves_the_one_before) {
+  auto dir = open();
+  ASSERT_TRUE(dir->make_working_directory(name));
+  PodRecord first = record();
+  first.ready = false;
+  ASSERT_TRUE(dir->write(first));
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit little{to_line(first).size() + 20, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &little);  // a write is cut short here as it is by a full disk
+  const Result<void> written = dir->write(record());
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().text.find("cannot be written"), std::string::npos) << written.error().text;
+  EXPECT_FALSE(dir->read(name)->ready);
+  ASSERT_TRUE(dir->write(record()));
+  EXPECT_TRUE(dir->read(name)->ready);
 }
 
 TEST_F(StateDirTest, end_of_a_pod_takes_its_record_and_directory_and_keeps_its_log) {
