@@ -30,16 +30,6 @@ std::optional<std::uint64_t> parse_length(std::string_view value) {
   return length;
 }
 
-template <class OnToken>
-void for_each_token(std::string_view list, OnToken on_token) {
-  while (!list.empty()) {
-    const auto comma = list.find(',');
-    const std::string_view token = trim(list.substr(0, comma));
-    if (!token.empty()) on_token(token);
-    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
-  }
-}
-
 const HeadField* find_by_id(const std::vector<HeadField>& fields, http::field id) {
   for (const HeadField& field : fields)
     if (field.id == id) return &field;
@@ -82,7 +72,7 @@ struct Collected {
         coding = value;
         break;
       case http::field::connection:
-        for_each_token(value, [this](std::string_view token) {
+        for_each_item(value, ',', [this](std::string_view token) {
           ++connection_options;
           close |= iequals(token, "close");
           keep_alive |= iequals(token, "keep-alive");
@@ -90,8 +80,8 @@ struct Collected {
         });
         break;
       case http::field::upgrade:
-        for_each_token(value,
-                       [this](std::string_view token) { upgrade_websocket |= iequals(token, "websocket"); });
+        for_each_item(value, ',',
+                      [this](std::string_view token) { upgrade_websocket |= iequals(token, "websocket"); });
         break;
       default:
         break;
@@ -154,7 +144,7 @@ std::optional<Failure> frame_request(const Collected& collected, bool http11, Bo
     if (collected.codings > 1) return bad_request("more than one Transfer-Encoding");
     if (!iequals(collected.coding, "chunked")) {
       std::string_view last;
-      for_each_token(collected.coding, [&last](std::string_view token) { last = token; });
+      for_each_item(collected.coding, ',', [&last](std::string_view token) { last = token; });
       const std::string shown = "\"" + printable(collected.coding, 80) + "\"";
       if (!iequals(last, "chunked"))
         return bad_request("Transfer-Encoding " + shown + " does not end in chunked");

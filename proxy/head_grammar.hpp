@@ -3,6 +3,8 @@
 // The text is one whole head as find_head_end has found it: every line ends in CR LF, none is folded.
 #pragma once
 
+#include "base/text.hpp"
+
 #include <boost/beast/http/field.hpp>
 
 #include <cstdint>
@@ -36,5 +38,16 @@ bool read_field_line(std::string_view& head, FieldLine& line, HeadFault& fault);
 
 // The fields that the gateway acts on; all others are boost::beast::http::field::unknown.
 boost::beast::http::field known_field(std::string_view name);
+
+// The elements of a list (RFC 9110 5.6.1), trimmed, without the empty ones.
+template <class OnItem>
+void for_each_item(std::string_view list, char separator, OnItem on_item) {
+  while (!list.empty()) {
+    const auto at = list.find(separator);
+    const std::string_view item = trim(list.substr(0, at));
+    if (!item.empty()) on_item(item);
+    list = at == std::string_view::npos ? std::string_view{} : list.substr(at + 1);
+  }
+}
 
 }  // namespace alcove::proxy

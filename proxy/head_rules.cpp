@@ -1,6 +1,7 @@
 #include "proxy/head_rules.hpp"
 
 #include "base/text.hpp"
+#include "proxy/head_grammar.hpp"
 
 #include <array>
 #include <charconv>
@@ -16,16 +17,6 @@ void put_number(std::string& out, std::uint64_t number) {
   std::array<char, 20> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
   out.append(digits.data(), end);
-}
-
-template <class OnToken>
-void for_each_item(std::string_view list, char separator, OnToken on_item) {
-  while (!list.empty()) {
-    const auto at = list.find(separator);
-    const std::string_view item = trim(list.substr(0, at));
-    if (!item.empty()) on_item(item);
-    list = at == std::string_view::npos ? std::string_view{} : list.substr(at + 1);
-  }
 }
 
 // Compares names as pods may: without case, and with '_' for '-', since many read both as one CGI variable.
