@@ -8,6 +8,7 @@
 #include "k8s/pod_log.hpp"
 #include "k8s/pod_manifest.hpp"
 #include "k8s/pod_name.hpp"
+#include "k8s/pod_removal.hpp"
 #include "k8s/pod_table.hpp"
 #include "lifecycle/tasks.hpp"
 
@@ -25,17 +26,10 @@ namespace {
 constexpr Millis kFirstList{10'000};        // list() waits so long for the first list of the cluster
 constexpr Millis kFailedStartGrace{2'000};  // for a pod that never got ready
 constexpr Millis kEndedGrace{1'000};        // for one whose container runs no more
-constexpr Millis kAfterForce{30'000};       // for the API to let go of what was removed by force
-constexpr Millis kLogLook{5'000};           // between looks for logs that nobody reads any more
-constexpr Millis kNoForceLimit{600'000};
 
 std::optional<std::string> environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-}
-
-std::string who(const PodName& name) {
-  return fmt::format("pod {} generation {}", name.key.text(), name.generation);
 }
 
 Error cancelled_start() {
@@ -113,11 +107,8 @@ class KubernetesRuntime final : public Runtime {
   Awaitable<Result<void>> take_whoever_has_the_name(StartPtr start);
   Awaitable<Result<void>> wait_ready(StartPtr start);
   void note_phases(Start& start);
-  Awaitable<Result<void>> end(SeenPodPtr pod, Millis grace);
-  Awaitable<Result<void>> remove(SeenPodPtr pod, Millis grace, bool by_force);
   Awaitable<Result<SeenPodPtr>> look_up(PodName name);
   Awaitable<void> tell_end(SeenPodPtr pod);
-  Awaitable<void> tend_logs();
   void pod_changed(const SeenPodPtr& pod);
   Error explained(const ApiError& error, std::string_view what) const;
   std::string path_of(const PodName& name) const { return item(pods_, pod_name(instance_, name)); }
@@ -125,7 +116,6 @@ class KubernetesRuntime final : public Runtime {
 
   Executor executor_;
   std::string instance_;
-  Millis force_after_;
   std::shared_ptr<ApiMetrics> metrics_;
   std::string namespace_;
   std::string pods_;
@@ -135,12 +125,11 @@ class KubernetesRuntime final : public Runtime {
   Informer informer_;
   Tasks tasks_;
   Pauses pauses_;
+  PodRemoval removal_;
+  PodLogs logs_;
   SteadyTime first_list_until_;
   std::function<void(const PodExit&)> on_exit_;
   std::map<Key, StartPtr> starts_;
-  std::map<std::string, std::shared_ptr<PodLog>> logs_;  // by UID
-  bool tending_logs_ = false;
-  bool hurrying_ = false;
   bool shutting_down_ = false;
 };
 
@@ -148,7 +137,6 @@ KubernetesRuntime::KubernetesRuntime(const KubernetesRuntimeSettings& settings, 
                                      Executor executor, std::shared_ptr<ApiMetrics> metrics)
     : executor_(executor),
       instance_(settings.instance),
-      force_after_(settings.force_after),
       metrics_(std::move(metrics)),
       namespace_(pods_namespace(settings, access)),
       pods_(collection("pods", namespace_)),
@@ -158,6 +146,8 @@ KubernetesRuntime::KubernetesRuntime(const KubernetesRuntimeSettings& settings, 
       informer_(executor, api_, pods_, all_of(instance_), table_, metrics_, {}),
       tasks_(executor),
       pauses_(executor),
+      removal_(api_, table_, pods_, settings.force_after),
+      logs_(executor, api_, tasks_, pauses_),
       first_list_until_(SteadyClock::now() + kFirstList) {
   spdlog::info("kubernetes: pods of instance {} in namespace {} of {}", instance_, namespace_, access.server);
   tasks_.spawn(informer_.run());
@@ -194,9 +184,9 @@ Awaitable<Result<Pod>> KubernetesRuntime::start(PodSpec spec) {
     start->result = launched.error();
     if (start->pod && !start->pod->gone) {
       start->pod->unwanted = true;
-      const Result<void> removed = co_await remove(start->pod, kFailedStartGrace, false);
+      const Result<void> removed = co_await removal_.ask(start->pod, kFailedStartGrace);
       // The reconciler finds what is still listed.
-      if (!removed) spdlog::warn("{}: {}", who(start->spec.name), removed.error().text);
+      if (!removed) spdlog::warn("{}: {}", shown(start->spec.name), removed.error().text);
     }
   }
   starts_.erase(key);
@@ -268,7 +258,7 @@ Awaitable<Result<void>> KubernetesRuntime::take_whoever_has_the_name(StartPtr st
 // An earlier pod of the same name has ended, or is ending.
 Awaitable<Result<void>> KubernetesRuntime::clear_the_name(StartPtr start, SeenPodPtr earlier) {
   if (!earlier->view.deleting && !earlier->removed) {
-    const Result<void> removed = co_await remove(earlier, kEndedGrace, false);
+    const Result<void> removed = co_await removal_.ask(earlier, kEndedGrace);
     if (!removed) co_return removed.error();
   }
   while (!earlier->gone && !start->cancelled) {
@@ -361,7 +351,7 @@ Awaitable<Result<void>> KubernetesRuntime::stop(PodName name, Millis grace) {
     if (*found) pods.push_back(*found);
   }
   for (const SeenPodPtr& pod : pods) {
-    Result<void> ended = co_await end(pod, grace);
+    Result<void> ended = co_await removal_.end(pod, grace);
     if (!ended) co_return ended.error();
   }
   co_return Result<void>{};
@@ -374,52 +364,6 @@ Awaitable<Result<SeenPodPtr>> KubernetesRuntime::look_up(PodName name) {
   if (!object) co_return to_error(object.error());
   const std::optional<PodName> its = pod_name_of(*object, instance_);
   co_return its&&* its == name ? table_.see(*object) : SeenPodPtr{};
-}
-
-Awaitable<Result<void>> KubernetesRuntime::end(SeenPodPtr pod, Millis grace) {
-  const Result<void> removed = co_await remove(pod, grace, false);
-  if (!removed) co_return removed.error();
-  const bool may_force = force_after_ > Millis{0};
-  SteadyTime limit = SteadyClock::now() + grace + (may_force ? force_after_ : kNoForceLimit);
-  bool forced = false;
-  while (!pod->gone) {
-    if (hurrying_)
-      co_return Error{Errc::cancelled, "alcove is shutting down; the cluster goes on ending the pod"};
-    co_await pod->changed.wait_until(limit);
-    if (pod->gone || SteadyClock::now() < limit) continue;
-    if (forced || !may_force)
-      co_return Error{Errc::timeout, fmt::format("{} on node {} does not end", pod->view.object,
-                                                 pod->view.node.empty() ? "(none)" : pod->view.node)};
-    forced = true;
-    limit = SteadyClock::now() + kAfterForce;
-    spdlog::warn("{}: {} has not ended on node {}; removing it by force", who(pod->view.pod.name),
-                 pod->view.object, pod->view.node);
-    const Result<void> dropped = co_await remove(pod, grace, true);
-    if (!dropped) co_return dropped.error();
-  }
-  co_return Result<void>{};
-}
-
-// Asks the API for the end of this very pod.
-Awaitable<Result<void>> KubernetesRuntime::remove(SeenPodPtr pod, Millis grace, bool by_force) {
-  pod->ours = true;
-  if (pod->gone) co_return Result<void>{};
-  RemoveOptions what;
-  what.uid = pod->view.pod.uid;
-  what.grace = grace;
-  what.by_force = by_force;
-  std::string path = item(pods_, pod->view.object);
-  const ApiResult<Object> removed = co_await api_.remove(std::move(path), what);
-  if (removed) {
-    pod->removed = true;
-    co_return Result<void>{};
-  }
-  // Not there, or another has its name by now.
-  if (removed.error().reason == ApiReason::not_found || removed.error().reason == ApiReason::conflict) {
-    table_.forget(pod);
-    co_return Result<void>{};
-  }
-  co_return to_error(removed.error());
 }
 
 Awaitable<Result<std::vector<Pod>>> KubernetesRuntime::list() {
@@ -445,7 +389,7 @@ Awaitable<Result<Presence>> KubernetesRuntime::look_for(PodName name, std::strin
 void KubernetesRuntime::pod_changed(const SeenPodPtr& pod) {
   if (pod->view.pod.ready) pod->was_ready = true;
   const bool over = pod->gone || pod->view.ended || pod->view.deleting;
-  if (pod->gone) logs_.erase(pod->view.pod.uid);
+  if (pod->gone) logs_.forget(pod->view.pod.uid);
   if (!over || !pod->was_ready || pod->ours || pod->told || !on_exit_ || shutting_down_) return;
   pod->told = true;
   tasks_.spawn(tell_end(pod));
@@ -461,8 +405,8 @@ Awaitable<void> KubernetesRuntime::tell_end(SeenPodPtr pod) {
   exit.reason = co_await with_evidence(api_, source, pod->view, std::move(why));
   if (!exit.still_there && !pod->gone) {
     pod->unwanted = true;
-    const Result<void> removed = co_await remove(pod, kEndedGrace, false);
-    if (!removed) spdlog::warn("{}: {}", who(exit.name), removed.error().text);
+    const Result<void> removed = co_await removal_.ask(pod, kEndedGrace);
+    if (!removed) spdlog::warn("{}: {}", shown(exit.name), removed.error().text);
   }
   if (on_exit_ && !shutting_down_) on_exit_(exit);
 }
@@ -478,30 +422,13 @@ Awaitable<Result<LogChunk>> KubernetesRuntime::logs(LogRequest request) {
                     fmt::format("{} has no pod on the cluster (Kubernetes keeps no output of pods "
                                 "that are gone)",
                                 request.name.key.text())};
-  std::shared_ptr<PodLog>& kept = logs_[pod->view.pod.uid];
-  if (!kept) kept = std::make_shared<PodLog>(executor_, api_, item(pods_, pod->view.object));
-  const std::shared_ptr<PodLog> log = kept;
-  Result<LogChunk> chunk = co_await PodLog::read(log, request.offset, request.tail);
-  if (log->wants_follow() && !shutting_down_) tasks_.spawn(PodLog::follow(log));
-  if (!std::exchange(tending_logs_, true)) tasks_.spawn(tend_logs());
+  Result<LogChunk> chunk =
+      co_await logs_.read(pod->view.pod.uid, item(pods_, pod->view.object), request.offset, request.tail);
   co_return chunk;
 }
 
-Awaitable<void> KubernetesRuntime::tend_logs() {
-  while (!logs_.empty() && !shutting_down_) {
-    co_await pauses_.pause(kLogLook);
-    std::erase_if(logs_, [](const auto& entry) {
-      if (!entry.second->idle()) return false;
-      entry.second->cancel();
-      return true;
-    });
-  }
-  tending_logs_ = false;
-}
-
 void KubernetesRuntime::hurry() {
-  hurrying_ = true;
-  for (const SeenPodPtr& pod : table_.all()) pod->changed.notify();
+  removal_.hurry();
 }
 
 Awaitable<void> KubernetesRuntime::shut_down() {
@@ -512,6 +439,7 @@ Awaitable<void> KubernetesRuntime::shut_down() {
     if (start->pod) start->pod->changed.notify();
   }
   informer_.stop();
+  logs_.close();
   pauses_.end();
   api_.close();
   co_await tasks_.all_done();

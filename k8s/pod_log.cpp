@@ -11,6 +11,7 @@ namespace alcove::k8s {
 namespace {
 
 constexpr std::uint64_t kTailBytes = 64 * 1024;
+constexpr Millis kLook{5'000};  // between looks for logs that nobody reads any more
 
 }  // namespace
 
@@ -98,6 +99,40 @@ void PodLog::append(std::string_view text) {
   const std::size_t dropped = text_.size() - kKept;
   text_.erase(0, dropped);
   begin_ += dropped;
+}
+
+PodLogs::PodLogs(Executor executor, ApiClient& api, Tasks& tasks, Pauses& pauses)
+    : executor_(executor), api_(api), tasks_(tasks), pauses_(pauses) {}
+
+Awaitable<Result<LogChunk>> PodLogs::read(std::string uid, std::string pod_path, std::uint64_t offset,
+                                          bool tail) {
+  std::shared_ptr<PodLog>& kept = logs_[uid];
+  if (!kept) kept = std::make_shared<PodLog>(executor_, api_, std::move(pod_path));
+  const std::shared_ptr<PodLog> log = kept;
+  Result<LogChunk> chunk = co_await PodLog::read(log, offset, tail);
+  if (log->wants_follow() && !closed_) tasks_.spawn(PodLog::follow(log));
+  if (!std::exchange(tending_, true)) tasks_.spawn(tend());
+  co_return chunk;
+}
+
+Awaitable<void> PodLogs::tend() {
+  while (!logs_.empty() && !closed_) {
+    co_await pauses_.pause(kLook);
+    std::erase_if(logs_, [](const auto& entry) {
+      if (!entry.second->idle()) return false;
+      entry.second->cancel();
+      return true;
+    });
+  }
+  tending_ = false;
+}
+
+void PodLogs::forget(const std::string& uid) {
+  logs_.erase(uid);
+}
+
+void PodLogs::close() {
+  closed_ = true;
 }
 
 }  // namespace alcove::k8s

@@ -7,7 +7,9 @@
 #include "k8s/api_client.hpp"
 #include "k8s/signal.hpp"
 #include "lifecycle/runtime.hpp"
+#include "lifecycle/tasks.hpp"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +49,28 @@ class PodLog : public std::enable_shared_from_this<PodLog> {
   bool wants_follow_ = false;
   bool following_ = false;
   bool ended_ = false;
+};
+
+// The logs that somebody reads, by the UIDs of their pods. `tasks` and `pauses` are the runtime's: after
+// their end nothing is followed any more. Outlives its coroutines.
+class PodLogs {
+ public:
+  PodLogs(Executor executor, ApiClient& api, Tasks& tasks, Pauses& pauses);
+
+  Awaitable<Result<LogChunk>> read(std::string uid, std::string pod_path, std::uint64_t offset, bool tail);
+  void forget(const std::string& uid);
+  void close();
+
+ private:
+  Awaitable<void> tend();  // lets go of logs that nobody reads any more
+
+  Executor executor_;
+  ApiClient& api_;
+  Tasks& tasks_;
+  Pauses& pauses_;
+  std::map<std::string, std::shared_ptr<PodLog>> logs_;
+  bool tending_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace alcove::k8s
