@@ -51,8 +51,8 @@ class PodLog : public std::enable_shared_from_this<PodLog> {
   bool ended_ = false;
 };
 
-// The logs that somebody reads, by the UIDs of their pods. `tasks` and `pauses` are the runtime's: after
-// their end nothing is followed any more. Outlives its coroutines.
+// The logs that somebody reads, by the UIDs of their pods. `tasks` and `pauses` are the runtime's; close()
+// comes before their end, and nothing is followed after it. Outlives its coroutines.
 class PodLogs {
  public:
   PodLogs(Executor executor, ApiClient& api, Tasks& tasks, Pauses& pauses);

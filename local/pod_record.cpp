@@ -20,27 +20,8 @@ void take_back(int fd, ssize_t bytes) {
   [[maybe_unused]] const int cut = ::ftruncate(fd, now.st_size - bytes);
 }
 
-}  // namespace
-
-std::string to_line(const PodRecord& record) {
-  const json j{{"key", record.name.key.text()},
-               {"generation", record.name.generation},
-               {"app", record.app},
-               {"user", record.user},
-               {"uid", record.uid},
-               {"endpoint", to_string(record.endpoint)},
-               {"pid", record.leader.pid},
-               {"start_time", record.leader.start_time},
-               {"boot_id", record.boot_id},
-               {"ready", record.ready}};
-  return j.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-std::optional<PodRecord> record_in(std::string_view lines) {
-  const std::size_t end = lines.rfind('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  lines = lines.substr(0, end);
-  const json j = json::parse(lines.substr(lines.rfind('\n') + 1), nullptr, false);
+std::optional<PodRecord> record_of_line(std::string_view line) {
+  const json j = json::parse(line, nullptr, false);
   if (!j.is_object()) return std::nullopt;
   try {
     PodRecord record;
@@ -59,6 +40,30 @@ std::optional<PodRecord> record_in(std::string_view lines) {
   } catch (const json::exception&) {
     return std::nullopt;
   }
+}
+
+}  // namespace
+
+std::string to_line(const PodRecord& record) {
+  const json j{{"key", record.name.key.text()},
+               {"generation", record.name.generation},
+               {"app", record.app},
+               {"user", record.user},
+               {"uid", record.uid},
+               {"endpoint", to_string(record.endpoint)},
+               {"pid", record.leader.pid},
+               {"start_time", record.leader.start_time},
+               {"boot_id", record.boot_id},
+               {"ready", record.ready}};
+  return j.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::optional<PodRecord> record_in(std::string_view lines) {
+  for (std::size_t end = lines.rfind('\n'); end != std::string_view::npos; end = lines.rfind('\n')) {
+    lines = lines.substr(0, end);
+    if (auto record = record_of_line(lines.substr(lines.rfind('\n') + 1))) return record;
+  }
+  return std::nullopt;
 }
 
 Result<void> append_record(const std::string& path, const PodRecord& record) {

@@ -1,9 +1,10 @@
 // What is on disk about a pod while it lives: by it other processes of the machine find the pod, and whoever
 // comes after a crash finds what is left of it.
-// A record file has a line of JSON for each state that the pod was in, and the last whole line counts. So a
-// new state costs one write, a reader never sees half of one, and no file is made and thrown away for it.
+// A record file has a line of JSON for each state that the pod was in, and the last line that is whole and a
+// record counts. So a new state costs one write, a reader never sees half of one, and no file is made and
+// thrown away for it.
 // Called by: state directory. Pure but for append_record(), any thread. Owns: nothing.
-// Fails: append_record() with Errc::failed, naming the file; nothing of the line is left then.
+// Fails: append_record() with Errc::failed, naming the file; the state before counts then.
 #pragma once
 
 #include "base/result.hpp"
@@ -28,7 +29,7 @@ struct PodRecord {
 };
 
 std::string to_line(const PodRecord& record);  // with its line feed
-// Nothing: there is no whole line, or the last one is no record.
+// Nothing: none of the lines is a record.
 std::optional<PodRecord> record_in(std::string_view lines);
 Result<void> append_record(const std::string& path, const PodRecord& record);
 

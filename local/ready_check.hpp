@@ -18,7 +18,7 @@ class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
  public:
   ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path);
 
-  // Where the first attempt would meet nobody: no program listens within its first two milliseconds.
+  // For a program that was executed this moment: an attempt at once would meet nobody.
   static constexpr Millis kJustStarted{2};
 
   // Until `begun` + `most`: the time that the start may take in all, which its reason names. `first`: the

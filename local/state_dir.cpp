@@ -56,10 +56,13 @@ Result<void> write_small(const std::string& path, std::string_view text) {
 
 // With what is above it, which is there already but for a session's first pod. Fails with errno.
 bool make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return true;
-  if (errno != ENOENT || path.size() < 2) return false;
-  return make_directory(path.substr(0, path.rfind('/'))) &&
-         (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST);
+  if (::mkdir(path.c_str(), 0700) == 0) return true;
+  if (errno == ENOENT && path.size() > 1)
+    return make_directory(path.substr(0, path.rfind('/'))) && ::mkdir(path.c_str(), 0700) == 0;
+  struct stat there {};
+  if (errno != EEXIST || ::stat(path.c_str(), &there) != 0) return false;
+  errno = ENOTDIR;
+  return S_ISDIR(there.st_mode);
 }
 
 std::optional<Generation> generation_in(std::string_view text) {

@@ -39,7 +39,8 @@ bool read_field_line(std::string_view& head, FieldLine& line, HeadFault& fault);
 // The fields that the gateway acts on; all others are boost::beast::http::field::unknown.
 boost::beast::http::field known_field(std::string_view name);
 
-// The elements of a list (RFC 9110 5.6.1), trimmed, without the empty ones.
+// The parts of a text between separators, trimmed, without the empty ones: of a list (RFC 9110 5.6.1) or of
+// cookies (RFC 6265 4.2.1). Quoted strings, which neither has where it is used, are not known.
 template <class OnItem>
 void for_each_item(std::string_view list, char separator, OnItem on_item) {
   while (!list.empty()) {

@@ -301,6 +301,15 @@ TEST_F(StaticRuntimeTest, shared_endpoints_go_to_whoever_has_fewest) {
   EXPECT_EQ(uids.size(), 4U) << "the fence needs a UID for each handing-out";
 }
 
+TEST_F(StaticRuntimeTest, endpoint_that_was_just_given_back_waits_longest) {
+  make(false, 3);
+  const Endpoint first = start("ada")->endpoint;
+  runtime->released({SessionKey("demo", "ada"), 1});
+  EXPECT_NE(start("b")->endpoint, first);
+  EXPECT_NE(start("c")->endpoint, first);
+  EXPECT_EQ(start("d")->endpoint, first);
+}
+
 TEST_F(StaticRuntimeTest, what_a_reaper_elsewhere_has_ended_is_free_again) {
   make(false, 1);
   ASSERT_TRUE(start("ada", 3));

@@ -60,7 +60,7 @@ nobody asks them anything. Both have the whole machine.""")
 
     def by_alcove(memory: bool) -> float:
         nonlocal config
-        with tempfile.TemporaryDirectory(dir="/dev/shm" if memory else None) as pods, Stage() as stage:
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if memory else BUILD) as pods, Stage() as stage:
             peer = peers.alcove(stage, None, core=ANY, runtime={"local": {"directory": pods}},
                                 app={"command": [str(program), "{address}", "1", "{port}"]})
             config = config or peer.config

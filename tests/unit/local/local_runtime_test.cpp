@@ -209,6 +209,18 @@ TEST_F(LocalRuntimeTest, working_directory_goes_with_the_pod) {
   EXPECT_FALSE(fs::exists(home));
 }
 
+TEST_F(LocalRuntimeTest, pod_ignores_and_blocks_no_signal) {
+  app.command = {"/bin/sh", "-c",
+                 "grep -E 'Sig(Blk|Ign)' /proc/self/status; exec " + std::string(ALCOVE_TEST_POD)};
+  const Pod pod = start(spec()).value();
+  const std::string said = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
+  std::string text = written(*runtime, pod.name, said.size()).text;
+  ASSERT_EQ(text.size(), said.size()) << text;
+  // Signals 32 and 33 are glibc's own: posix_spawn has all programs begin with them ignored.
+  if (const std::size_t own = text.rfind("180000000\n"); own != std::string::npos) text.replace(own, 2, "00");
+  EXPECT_EQ(text, said);
+}
+
 TEST_F(LocalRuntimeTest, pod_inherits_no_descriptor_and_no_terminal) {
   // A descriptor of ours that is not close-on-exec, as a careless library leaves one.
   const int leaked = ::dup(1);

@@ -63,8 +63,16 @@ TEST_F(StateDirTest, last_whole_line_of_a_record_counts) {
   PodRecord first = record();
   first.ready = false;
   const std::string lines = to_line(first) + to_line(record());
-  EXPECT_TRUE(record_in(lines)->ready);
-  EXPECT_FALSE(record_in(lines.substr(0, lines.size() - 1))->ready);
+  const auto last = record_in(lines);
+  ASSERT_TRUE(last);
+  EXPECT_TRUE(last->ready);
+  const auto torn = record_in(lines.substr(0, lines.size() - 1));
+  ASSERT_TRUE(torn);
+  EXPECT_FALSE(torn->ready);
+  // Half a line that could not be taken back, with the next state behind it.
+  const auto glued = record_in(to_line(first) + to_line(first).substr(0, 20) + to_line(record()));
+  ASSERT_TRUE(glued);
+  EXPECT_FALSE(glued->ready);
 }
 
 TEST_F(StateDirTest, next_state_that_found_no_room_leaves_the_one_before) {
@@ -81,9 +89,22 @@ TEST_F(StateDirTest, next_state_that_found_no_room_leaves_the_one_before) {
   ::setrlimit(RLIMIT_FSIZE, &before);
   ASSERT_FALSE(written);
   EXPECT_NE(written.error().text.find("cannot be written"), std::string::npos) << written.error().text;
-  EXPECT_FALSE(dir->read(name)->ready);
+  const auto left = dir->read(name);
+  ASSERT_TRUE(left);
+  EXPECT_FALSE(left->ready);
   ASSERT_TRUE(dir->write(record()));
-  EXPECT_TRUE(dir->read(name)->ready);
+  const auto next = dir->read(name);
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(next->ready);
+}
+
+TEST_F(StateDirTest, working_directory_that_is_a_file_is_named) {
+  auto dir = open();
+  fs::create_directories(fs::path(dir->working_directory(name)).parent_path());
+  std::ofstream(dir->working_directory(name)) << "x";
+  const Result<void> made = dir->make_working_directory(name);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().text.find(dir->working_directory(name)), std::string::npos) << made.error().text;
 }
 
 TEST_F(StateDirTest, end_of_a_pod_takes_its_record_and_directory_and_keeps_its_log) {
