@@ -32,10 +32,6 @@ std::string pod_name(std::string_view instance, const PodName& name) {
                      hash(instance, name.key, generation));
 }
 
-std::string shown(const PodName& name) {
-  return fmt::format("pod {} generation {}", name.key.text(), name.generation);
-}
-
 std::string kept_claim_name(std::string_view instance, const SessionKey& key, std::string_view volume) {
   return fmt::format("{}-{}-{}-{}", shortened(key.scope()), shortened(key.name()), shortened(volume),
                      hash(instance, key, fmt::format("volume/{}", volume)));

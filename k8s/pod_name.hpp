@@ -30,8 +30,6 @@ inline constexpr std::string_view kPort = "alcove/port";
 }  // namespace annotation
 
 std::string pod_name(std::string_view instance, const PodName& name);
-// "pod demo/ada generation 3", for people.
-std::string shown(const PodName& name);
 // Without the generation: the next one finds it again.
 std::string kept_claim_name(std::string_view instance, const SessionKey& key, std::string_view volume);
 // With it: it goes with its pod.

@@ -1,7 +1,6 @@
 #include "k8s/pod_removal.hpp"
 
 #include "base/log.hpp"
-#include "k8s/pod_name.hpp"
 
 namespace alcove::k8s {
 namespace {

@@ -1,4 +1,4 @@
-// Runtime: what runs pods. Makers: local (processes), static (endpoints that exist), later Kubernetes.
+// Runtime: what runs pods. Makers: local (processes), static (endpoints that exist), kubernetes (a cluster).
 // Called by: provisioner (start, stop, list, on_exit), reaper (stop), api through alcove/ (logs).
 // Thread: the control thread's io_context.
 // A pod is named by (key, generation): starting the same again adopts what is there. Its UID is never used
@@ -23,6 +23,11 @@ struct PodName {
 
   friend bool operator==(const PodName&, const PodName&) = default;
 };
+
+// "pod demo/ada generation 3", for people.
+inline std::string shown(const PodName& name) {
+  return "pod " + name.key.text() + " generation " + std::to_string(name.generation);
+}
 
 struct PodSpec {
   PodName name;

@@ -53,8 +53,7 @@ Awaitable<Result<void>> LocalGuest::stop(PodName name, Millis grace) {
     if (record->leader.pid > 0 && is_same(record->leader)) co_await end_process(*record, grace);
     co_await pause(kLook);
   }
-  co_return Error{Errc::timeout, fmt::format("pod {} generation {} was told to end, but is still there",
-                                             name.key.text(), name.generation)};
+  co_return Error{Errc::timeout, shown(name) + " was told to end, but is still there"};
 }
 
 // The descriptor names the process for good, so the checks after it hold for what is killed.

@@ -17,10 +17,6 @@ constexpr Millis kGuardLastWait{15'000};
 constexpr Millis kGuardLived{10'000};  // a guard that lived so long died for a reason of its own
 constexpr Millis kMostLastGrace{10'000};
 
-std::string who(const PodName& name) {
-  return fmt::format("pod {} generation {}", name.key.text(), name.generation);
-}
-
 std::string with_output(std::string text, const std::string& stem) {
   const std::string lines = last_lines(stem, kReasonLogBytes);
   if (lines.empty()) return text + "; it wrote nothing";
@@ -219,7 +215,7 @@ void LocalOwner::on_message(const GuardMessage& message) {
 void LocalOwner::on_ended(PodPtr pod, const std::string& how, std::uint64_t dropped) {
   pod->ended = how;
   if (dropped > 0)
-    spdlog::warn("{}: {} bytes of its output could not be kept", who(pod->record.name), dropped);
+    spdlog::warn("{}: {} bytes of its output could not be kept", shown(pod->record.name), dropped);
   const bool news = pod->settled && !pod->stopping && !shutting_down_;
   forget(pod);
   if (pod->check) pod->check->cancel();

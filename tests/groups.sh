@@ -131,7 +131,6 @@ group_faults() {
 # Sanitizers would be what is measured here, so the release binary.
 group_endurance() {
   local code=0 report=build/reports/endurance.xml
-  settle_cluster_build
   build release alcove || { count endurance 0 1 0; return 0; }
   say "endurance: the release binary under load and under slow clients"
   ALCOVE_BIN=$PWD/build/release/alcove pytest -v -rP tests/endurance --junitxml="$report" "$@" || code=$?
@@ -139,7 +138,7 @@ group_endurance() {
 }
 
 # Kubernetes is compiled once, which takes both CPUs some minutes. A run of all groups begins it at the start, with what CPU
-# time the first groups leave (SCHED_IDLE), and waits for the rest of it before the groups that measure.
+# time the first groups leave (SCHED_IDLE), and waits for the rest of it before faults, the first group that measures.
 CLUSTER_BUILD= CLUSTER_BUILD_FAILED=
 begin_cluster_build() {
   local cluster=tests/kubernetes/cluster
