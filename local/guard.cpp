@@ -110,7 +110,9 @@ void Guard::watch(int fd, std::uint64_t tag, std::uint32_t events, int op) {
 }
 
 bool Guard::begin() {
-  ::close_range(kLock + 1, ~0U, 0);
+  static_assert(kPodOutput == kLock + 1);
+  ::close_range(kPodOutput, ~0U, 0);
+  if (!reserve_pod_output()) return false;
   ::fcntl(kControl, F_SETFD, FD_CLOEXEC);
   ::fcntl(kLock, F_SETFD, FD_CLOEXEC);
   ::fcntl(kControl, F_SETFL, O_NONBLOCK);

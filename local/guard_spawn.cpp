@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,12 +19,19 @@
 namespace alcove {
 namespace {
 
-enum class Step : int { directory, program };
+enum class Step : int { descriptors, directory, program };
 
-struct ChildFailure {
-  Step step = Step::program;
-  int error = 0;
+struct Child {
+  const SpawnOrder& order;
+  char* const* arguments;
+  char* const* environment;
+  pid_t guard;
+  Step step = Step::descriptors;
+  int error = 0;  // why it could not become the pod, and at which step
 };
+
+// The child's, until it is the pod's program. More than it needs: the sanitizers' wrappers want some too.
+alignas(16) std::array<char, 256 * 1024> child_stack;
 
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
@@ -31,6 +39,12 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
+}
+
+[[noreturn]] void give_up(Child& child, Step step) {
+  child.error = errno;
+  child.step = step;
+  ::_exit(127);
 }
 
 void default_signals() {
@@ -42,17 +56,12 @@ void default_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-struct Child {
-  const SpawnOrder& order;
-  char* const* arguments;
-  char* const* environment;
-  pid_t guard;
-  int output;
-  int status;
-};
-
-// Works on the guard's memory (vfork): it may change nothing there that the guard still needs.
-[[noreturn]] void become_pod(const Child& child) {
+// Works on the guard's memory: it may change nothing there but its own `Child`, which is how it tells why it
+// has failed. The sanitizers do not follow a child on a stack of its own that never returns.
+[[gnu::no_sanitize_address]] [[gnu::no_sanitize_thread]] int become_pod(void* given) {
+  Child& child = *static_cast<Child*>(given);
+  // First of all a table of descriptors of its own, in which nothing lies above the pod's output.
+  if (::close_range(kPodOutput + 1, ~0U, CLOSE_RANGE_UNSHARE) != 0) give_up(child, Step::descriptors);
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != child.guard) ::_exit(127);  // it died before the line above
@@ -60,76 +69,63 @@ struct Child {
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::setrlimit(RLIMIT_NOFILE, &child.order.files);
-  const int null = ::open("/dev/null", O_RDONLY);
-  ::dup2(null, 0);
-  ::dup2(child.output, 1);
-  ::dup2(child.output, 2);
-  ChildFailure failure;
-  if (::chdir(child.order.directory.c_str()) != 0) {
-    failure = {Step::directory, errno};
-  } else {
-    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    ::execve(child.order.program.c_str(), child.arguments, child.environment);
-    failure = {Step::program, errno};
-  }
-  [[maybe_unused]] const ssize_t told = ::write(child.status, &failure, sizeof failure);
-  ::_exit(127);
-}
-
-// vfork and not fork: a copy of the guard's pages, its libraries' among them, costs more than all the rest of
-// a start. A function of its own, since nobody may return from the one that has called vfork.
-pid_t spawn(const Child& child) {
-  const pid_t pid = ::vfork();
-  if (pid == 0) become_pod(child);
-  return pid;
+  ::dup2(kPodOutput, 1);
+  ::dup2(kPodOutput, 2);
+  if (::chdir(child.order.directory.c_str()) != 0) give_up(child, Step::directory);
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  ::execve(child.order.program.c_str(), child.arguments, child.environment);
+  give_up(child, Step::program);
 }
 
 Error failed(std::string text) {
   return {Errc::failed, std::move(text)};
 }
 
+std::string reason_of(const Child& child) {
+  const char* const why = ::strerror(child.error);
+  switch (child.step) {
+    case Step::directory:
+      return fmt::format("its directory {} cannot be entered: {}", child.order.directory, why);
+    case Step::program:
+      return fmt::format("{} cannot be executed: {}", child.order.program, why);
+    case Step::descriptors:
+      break;
+  }
+  return fmt::format("no descriptors for its process: {}", why);
+}
+
 }  // namespace
+
+bool reserve_pod_output() {
+  return ::dup3(0, kPodOutput, O_CLOEXEC) == kPodOutput;
+}
 
 Result<Spawned> spawn_pod(const SpawnOrder& order) {
   std::array<int, 2> output{-1, -1};
-  std::array<int, 2> status{-1, -1};
   if (::pipe2(output.data(), O_CLOEXEC) != 0)
     return failed(fmt::format("no pipe for its output: {}", ::strerror(errno)));
-  if (::pipe2(status.data(), O_CLOEXEC) != 0) {
-    const int error = errno;
-    ::close(output[0]);
-    ::close(output[1]);
-    return failed(fmt::format("no pipe for its start: {}", ::strerror(error)));
-  }
   ::fcntl(output[0], F_SETFL, O_NONBLOCK);
+  ::dup3(output[1], kPodOutput, O_CLOEXEC);
+  ::close(output[1]);
 
+  // As vfork, since copies of the guard's pages cost more than all the rest of a start; but with the table of
+  // descriptors shared too. The guard has one for each pod, and a copy of them all would only be closed
+  // again.
   const std::vector<char*> arguments = pointers_to(order.arguments);
   const std::vector<char*> environment = pointers_to(order.environment);
-  const pid_t pid = spawn({order, arguments.data(), environment.data(), ::getpid(), output[1], status[1]});
-  const int fork_error = errno;
-  ::close(output[1]);
-  ::close(status[1]);
-  if (pid < 0) {
-    ::close(output[0]);
-    ::close(status[0]);
-    return failed(fmt::format("no new process: {}", ::strerror(fork_error)));
+  Child child{order, arguments.data(), environment.data(), ::getpid()};
+  const pid_t pid = ::clone(become_pod, child_stack.data() + child_stack.size(),
+                            CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &child);
+  const int clone_error = errno;
+  reserve_pod_output();
+  if (pid > 0 && child.error == 0) {
+    // One that has ended already is a zombie until the guard looks: its start time can still be read.
+    return Spawned{pid, start_time_of(pid).value_or(0), output[0]};
   }
-
-  ChildFailure failure;
-  ssize_t n = 0;
-  do n = ::read(status[0], &failure, sizeof failure);
-  while (n < 0 && errno == EINTR);
-  ::close(status[0]);
-  if (n == static_cast<ssize_t>(sizeof failure)) {
-    ::waitpid(pid, nullptr, 0);
-    ::close(output[0]);
-    if (failure.step == Step::directory)
-      return failed(
-          fmt::format("its directory {} cannot be entered: {}", order.directory, ::strerror(failure.error)));
-    return failed(fmt::format("{} cannot be executed: {}", order.program, ::strerror(failure.error)));
-  }
-  // A process that has ended already is a zombie until the guard looks: its start time can still be read.
-  return Spawned{pid, start_time_of(pid).value_or(0), output[0]};
+  ::close(output[0]);
+  if (pid < 0) return failed(fmt::format("no new process: {}", ::strerror(clone_error)));
+  ::waitpid(pid, nullptr, 0);
+  return failed(reason_of(child));
 }
 
 }  // namespace alcove
