@@ -41,6 +41,7 @@ LocalOwner::LocalOwner(asio::io_context& context, std::unique_ptr<StateDir> dir,
       executor_(context.get_executor()),
       dir_(std::move(dir)),
       addresses_(std::move(addresses)),
+      listeners_(Listeners::open()),
       boot_id_(boot_id()),
       tasks_(executor_) {
   start_guard();
@@ -147,7 +148,9 @@ Awaitable<Result<void>> LocalOwner::launch(PodPtr pod, PodSpec spec) {
   if (Result<void> written = dir_->write(pod->record); !written) spdlog::warn("{}", written.error().text);
   if (pod->stopping) co_return Error{Errc::cancelled, "it was stopped while it started"};
 
-  pod->check = std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path);
+  ReadyCheck::Listens listens;
+  if (listeners_) listens = [this](const Endpoint& there) { return listeners_->has(there); };
+  pod->check = std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path, std::move(listens));
   const std::shared_ptr<ReadyCheck> check = pod->check;
   const Result<void> ready =
       co_await ReadyCheck::run(check, begun, spec.app.start_timeout, ReadyCheck::kJustStarted);

@@ -14,6 +14,7 @@
 #include "lifecycle/tasks.hpp"
 #include "local/addresses.hpp"
 #include "local/guard_link.hpp"
+#include "local/listeners.hpp"
 #include "local/ready_check.hpp"
 #include "local/state_dir.hpp"
 
@@ -72,6 +73,7 @@ class LocalOwner final : public Runtime {
   Executor executor_;
   std::unique_ptr<StateDir> dir_;
   AddressPool addresses_;
+  std::unique_ptr<Listeners> listeners_;  // null: the kernel does not tell
   std::string boot_id_;
   std::shared_ptr<GuardLink> guard_;
   std::function<void(const PodExit&)> on_exit_;

@@ -28,10 +28,11 @@ int status_in(std::string_view line) {
 
 }  // namespace
 
-ReadyCheck::ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path)
+ReadyCheck::ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path, Listens listens)
     : executor_(executor),
       endpoint_(endpoint),
       path_(std::move(ready_path)),
+      listens_(std::move(listens)),
       socket_(executor),
       pause_(executor),
       limit_(executor) {}
@@ -46,13 +47,9 @@ Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, Steady
   }
   for (;;) {
     if (self->cancelled_) co_return Error{Errc::cancelled, "the check was given up"};
-    const SteadyTime limit = std::min(deadline, SteadyClock::now() + kMostAttempt);
-    self->limited_ = false;
-    launch(self->executor_, watch(self, ++self->attempts_, limit));
-    const std::string met = co_await self->attempt();
-    self->limit_.cancel();
-    error_code ignored;
-    self->socket_.close(ignored);
+    std::optional<std::string> known = self->without_connection(begun);
+    if (!known) known = co_await by_connection(self, deadline);
+    const std::string& met = *known;
     if (self->cancelled_) co_return Error{Errc::cancelled, "the check was given up"};
     if (met.empty()) co_return Result<void>{};
     if (SteadyClock::now() + pause >= deadline) {
@@ -80,6 +77,24 @@ Awaitable<void> ReadyCheck::watch(std::shared_ptr<ReadyCheck> self, std::uint64_
   if (ec || attempt != self->attempts_) co_return;
   self->limited_ = true;
   self->abort_attempt();
+}
+
+std::optional<std::string> ReadyCheck::without_connection(SteadyTime begun) const {
+  if (!listens_) return std::nullopt;
+  if (listens_(endpoint_)) return path_.empty() ? std::optional(std::string{}) : std::nullopt;
+  if (SteadyClock::now() - begun >= kNoIsBelieved) return std::nullopt;
+  return "no connection: nobody listens";
+}
+
+Awaitable<std::string> ReadyCheck::by_connection(std::shared_ptr<ReadyCheck> self, SteadyTime deadline) {
+  const SteadyTime limit = std::min(deadline, SteadyClock::now() + kMostAttempt);
+  self->limited_ = false;
+  launch(self->executor_, watch(self, ++self->attempts_, limit));
+  std::string met = co_await self->attempt();
+  self->limit_.cancel();
+  error_code ignored;
+  self->socket_.close(ignored);
+  co_return met;
 }
 
 Awaitable<std::string> ReadyCheck::attempt() {

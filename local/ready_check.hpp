@@ -1,7 +1,7 @@
-// Waits until a pod answers: it accepts a connection, or GET ready_path is answered below 500. Tries again
-// and again with short growing pauses, since a process may listen a few milliseconds after its start. Called
-// by: local and static runtime. Thread: one io_context. The coroutine keeps the object alive. Fails: timeout
-// (the text says what the last try met), cancelled after cancel().
+// Waits until a pod answers: it listens, or GET ready_path is answered below 500. Tries again and again with
+// short growing pauses, since a process may listen a few milliseconds after its start. Called by: local and
+// static runtime. Thread: one io_context. The coroutine keeps the object alive. Fails: timeout (the text says
+// what the last try met), cancelled after cancel().
 #pragma once
 
 #include "base/endpoint.hpp"
@@ -9,14 +9,22 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace alcove {
 
 class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
  public:
-  ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path);
+  // Whether somebody listens there, told by the kernel: saves the connections that meet nobody, and without a
+  // ready_path all of them, which the pod would see. Its no is believed for kNoIsBelieved only, since
+  // connections may be redirected. None: a connection is the only way to know.
+  using Listens = std::function<bool(const Endpoint&)>;
+  static constexpr Millis kNoIsBelieved{200};
+
+  ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path, Listens listens = nullptr);
 
   // For a program that was executed this moment: an attempt at once would meet nobody.
   static constexpr Millis kJustStarted{2};
@@ -29,13 +37,17 @@ class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
 
  private:
   static Awaitable<void> watch(std::shared_ptr<ReadyCheck> self, std::uint64_t attempt, SteadyTime deadline);
-  Awaitable<std::string> attempt();  // empty: ready, else what it met
+  // Empty: ready, else what it met.
+  std::optional<std::string> without_connection(SteadyTime begun) const;  // nothing: one is needed
+  static Awaitable<std::string> by_connection(std::shared_ptr<ReadyCheck> self, SteadyTime deadline);
+  Awaitable<std::string> attempt();
   Awaitable<std::string> ask();
   void abort_attempt();
 
   Executor executor_;
   Endpoint endpoint_;
   std::string path_;
+  Listens listens_;
   Socket socket_;
   Timer pause_;
   Timer limit_;

@@ -54,7 +54,7 @@ Result<void> write_small(const std::string& path, std::string_view text) {
   return failed(fmt::format("{} cannot be written: {}", path, ::strerror(n < 0 ? error : ENOSPC)));
 }
 
-// With what is above it, which is there already but for a session's first pod. Fails with errno.
+// With what is above it. Fails with errno.
 bool make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) == 0) return true;
   if (errno == ENOENT && path.size() > 1)
@@ -204,8 +204,11 @@ std::string StateDir::record_path(const PodName& name) const {
 
 Result<void> StateDir::make_working_directory(const PodName& name) const {
   const std::string directory = working_directory(name);
-  if (!make_directory(directory))
+  const std::string above = session_directory(name.key);
+  const bool first_of_session = ::access(above.c_str(), F_OK) != 0;
+  if ((first_of_session && !make_directory(above)) || !make_directory(directory))
     return failed(fmt::format("the working directory {} cannot be made: {}", directory, ::strerror(errno)));
+  if (first_of_session) return {};
   ::chmod(directory.c_str(), 0700);
   remove_log(log_stem(name));  // of an earlier life: a memory store counts its generations from 1 again
   return {};

@@ -79,6 +79,17 @@ class Process:
         return self.popen.returncode
 
 
+    def kill(self, pids: list[int], timeout: float = 30):
+        """At once, without the chance to tidy up; returns when all of `pids` have ended too."""
+        self.popen.kill()
+        self.popen.wait(timeout)
+        deadline = time.monotonic() + timeout
+        while left := [pid for pid in pids if os.path.exists(f"/proc/{pid}")]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.popen.args}: {len(left)} of its processes do not end")
+            time.sleep(0.02)
+
+
 class Stage:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="alcove-bench-"))

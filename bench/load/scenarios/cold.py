@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 
@@ -52,19 +53,24 @@ def starts(options) -> Result:
     result = Result("starts", "Many cold starts at once", f"""
 {count:,} users ask for the first time, all at once; each gets a process of its own on this machine (runtime `local`): the program
 of bench/load/backend.c, which is up within a millisecond, so that what is measured is Alcove and not the pods. Until the last
-request was answered by its pod; once with its state directory on the disk, as it is by default, and once in memory (/dev/shm), which tells
-what the file system takes. Against it a shell that starts the same {count:,} processes in a loop, until the last one listens;
-nobody asks them anything. Both have the whole machine.""")
+request was answered by its pod; once with its state directory on the disk, as it is by default, and once in memory
+(/dev/shm), which tells what the file system takes. Against it a shell that starts the same {count:,} processes in a loop, until
+the last one listens; nobody asks them anything. Both have the whole machine. Alcove is killed after each round and its
+directories are removed after the last: an ext4 without a journal looks at every inode that was freed within the last minutes
+before it gives one out, and each round would pay for the tidying up of those before it.""")
     program = BUILD / "load" / "backend"
     config = ""
+    left = []  # directories
 
     def by_alcove(memory: bool) -> float:
         nonlocal config
-        with tempfile.TemporaryDirectory(dir="/dev/shm" if memory else BUILD) as pods, Stage() as stage:
-            peer = peers.alcove(stage, None, core=ANY, runtime={"local": {"directory": pods}},
+        left.append(tempfile.mkdtemp(prefix="alcove-bench-", dir="/dev/shm" if memory else BUILD))
+        with Stage() as stage:
+            peer = peers.alcove(stage, None, core=ANY, runtime={"local": {"directory": left[-1]}},
                                 app={"command": [str(program), "{address}", "1", "{port}"]})
             config = config or peer.config
             load = measure.http_load(stage, peer.port, core=ANY, users=count, requests=count, connections=count, timeout=120)
+            peer.process.kill(measure.tree(peer.process.pid))
             result.commands = list(stage.commands)
             return load["seconds"]
 
@@ -87,8 +93,12 @@ wait
 
     ways = {"alcove": lambda: by_alcove(memory=False), "alcove, state in memory": lambda: by_alcove(memory=True),
             "shell loop": by_shell}
-    table = Table("", [Column("seconds", "s until all were there", 3)],
-                  measure.rounds(options, list(ways), lambda name: {"seconds": ways[name]()}))
+    try:
+        table = Table("", [Column("seconds", "s until all were there", 3)],
+                      measure.rounds(options, list(ways), lambda name: {"seconds": ways[name]()}))
+    finally:
+        for directory in left:
+            shutil.rmtree(directory)
     result.tables.append(table)
     result.ratio("wall time against a plain shell loop", table, "seconds", "alcove", "shell loop", 1.25)
     result.config = config

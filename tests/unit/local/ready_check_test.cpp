@@ -81,6 +81,35 @@ TEST_F(ReadyCheckTest, nobody_listening_is_a_timeout_that_says_so) {
   EXPECT_NE(result.error().text.find("refused"), std::string::npos) << result.error().text;
 }
 
+// The pod sees no connection that is not for it.
+TEST_F(ReadyCheckTest, pod_that_listens_is_ready_without_a_connection_where_the_kernel_tells) {
+  const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(), "",
+                                                  [](const Endpoint&) { return true; });
+  EXPECT_TRUE(test::run(context, ReadyCheck::run(ready, SteadyClock::now(), Millis{300})).value());
+  acceptor.non_blocking(true);
+  error_code nobody;
+  Socket connection = acceptor.accept(nobody);
+  EXPECT_EQ(nobody, asio::error::would_block);
+}
+
+TEST_F(ReadyCheckTest, ready_path_is_asked_as_soon_as_the_kernel_tells_of_a_listener) {
+  answer("HTTP/1.1 200 OK\r\n\r\n");
+  int asked = 0;
+  const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(),
+                                                  "/health", [&](const Endpoint&) { return ++asked == 3; });
+  EXPECT_TRUE(test::run(context, ReadyCheck::run(ready, SteadyClock::now(), Millis{60'000})).value());
+  EXPECT_EQ(asked, 3);
+}
+
+// As behind a rule of the firewall that sends connections elsewhere.
+TEST_F(ReadyCheckTest, pod_of_which_the_kernel_does_not_know_is_found_by_a_connection) {
+  const SteadyTime begun = SteadyClock::now();
+  const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(), "",
+                                                  [](const Endpoint&) { return false; });
+  EXPECT_TRUE(test::run(context, ReadyCheck::run(ready, begun, Millis{60'000})).value());
+  EXPECT_GE(SteadyClock::now() - begun, ReadyCheck::kNoIsBelieved);
+}
+
 TEST_F(ReadyCheckTest, cancel_ends_it_at_once_in_whatever_step) {
   answer("");
   for (const char* path : {"", "/"}) {
