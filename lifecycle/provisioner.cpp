@@ -4,6 +4,7 @@
 #include "base/crypto.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "lifecycle/who.hpp"
 
 #include <unistd.h>
 
@@ -27,10 +28,6 @@ std::minstd_rand& jitter() {
 
 bool away(Errc code) {
   return code == Errc::unavailable || code == Errc::timeout;
-}
-
-std::string who(const Session& session) {
-  return fmt::format("session {} generation {}", session.key.text(), session.generation);
 }
 
 PodName name_of_pod(const Session& session) {
@@ -398,8 +395,7 @@ Awaitable<void> Provisioner::cancel_start(StartPtr start, std::string why) {
 
 void Provisioner::on_exit(const PodExit& exit) {
   metrics_->exits.add();
-  spdlog::warn("session {} generation {}: its pod ended by itself: {}", exit.name.key.text(),
-               exit.name.generation, exit.reason);
+  spdlog::warn("{}: its pod ended by itself: {}", who(exit.name.key, exit.name.generation), exit.reason);
   const auto found = starts_.find(exit.name.key);
   if (found != starts_.end() && found->second->session.generation == exit.name.generation) {
     found->second->exit = exit;

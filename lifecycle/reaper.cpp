@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "lifecycle/reap_policy.hpp"
+#include "lifecycle/who.hpp"
 
 #include <utility>
 #include <vector>
@@ -15,10 +16,6 @@ constexpr Millis kFullPagePause{
 constexpr Millis kPressingPause{100};    // between asks whether all gateways have followed a forced drain
 constexpr Millis kPressingFor{3'000};    // then the ordinary looks go on
 constexpr Millis kForeignGrace{60'000};  // for a pod that no runtime here sees: its own reaper comes first
-
-std::string who(const Session& session) {
-  return fmt::format("session {} generation {}", session.key.text(), session.generation);
-}
 
 // No ordinary outcome of a race.
 bool strange(const Error& error) {

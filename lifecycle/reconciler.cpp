@@ -1,6 +1,7 @@
 #include "lifecycle/reconciler.hpp"
 
 #include "base/log.hpp"
+#include "lifecycle/who.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -11,10 +12,6 @@ namespace {
 constexpr std::uint32_t kListPage = 500;
 constexpr Millis kTryAgain{1'000};
 constexpr Millis kLeaseMargin{5'000};  // a gateway's lease in the store is so much longer than it serves
-
-std::string who(const PodName& name) {
-  return fmt::format("session {} generation {}", name.key.text(), name.generation);
-}
 
 bool served(State state) {
   return state == State::ready || state == State::draining;
@@ -193,8 +190,8 @@ Awaitable<Result<bool>> Reconciler::adopt(Pod pod) {
     co_return adopted.error();
   }
   metrics_->pods_adopted.add();
-  spdlog::warn("{}: its pod at {} runs, but its record was lost; wrote it again", who(pod.name),
-               to_string(pod.endpoint));
+  spdlog::warn("{}: its pod at {} runs, but its record was lost; wrote it again",
+               who(pod.name.key, pod.name.generation), to_string(pod.endpoint));
   // The emptied store does not know which gateways serve it, and so would not wait for one that is cut off.
   const Millis served_without_us = settings_->outage.serve_known_for + kLeaseMargin;
   if (app->idle_timeout > Millis{0} && app->idle_timeout < served_without_us) {
@@ -207,12 +204,12 @@ Awaitable<Result<bool>> Reconciler::adopt(Pod pod) {
 Awaitable<Result<void>> Reconciler::remove(Pod pod, std::string why) {
   // A start under way of the same name would adopt the pod that is being removed here.
   if (provisioner_.starting(pod.name.key)) co_return Result<void>{};
-  spdlog::warn("{}: removing a pod: {}", who(pod.name), why);
+  spdlog::warn("{}: removing a pod: {}", who(pod.name.key, pod.name.generation), why);
   const AppSettings* app = settings_->find_app(pod.app);
   const Millis grace = app != nullptr ? app->stop_grace : AppSettings{}.stop_grace;
   const Result<void> stopped = co_await runtime_.stop(pod.name, grace);
   if (!stopped) {
-    spdlog::warn("{}: {}", who(pod.name), stopped.error().text);
+    spdlog::warn("{}: {}", who(pod.name.key, pod.name.generation), stopped.error().text);
     co_return Result<void>{};  // the next round tries again
   }
   metrics_->orphans_removed.add();
