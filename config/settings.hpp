@@ -173,7 +173,7 @@ struct AppSettings {
   std::vector<std::pair<std::string, std::string>>
       files;  // written to the working directory, same placeholders
   std::uint16_t port = 8080;
-  std::string ready_path;  // GET that must answer below 500; empty: it listens
+  std::string ready_path;  // GET that must answer below 500; empty: it accepts a connection
   Millis start_timeout{60'000};
   std::uint64_t log_limit = 1 << 20;  // bytes of output kept per pod
   KubernetesAppSettings kubernetes;

@@ -41,13 +41,16 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-[[noreturn]] void give_up(Child& child, Step step) {
+// The sanitizers do not follow what runs on a stack of its own and never returns.
+#define ALCOVE_IN_CHILD [[gnu::no_sanitize_address]] [[gnu::no_sanitize_thread]]
+
+ALCOVE_IN_CHILD [[noreturn]] void give_up(Child& child, Step step) {
   child.error = errno;
   child.step = step;
   ::_exit(127);
 }
 
-void default_signals() {
+ALCOVE_IN_CHILD void default_signals() {
   // Ignored signals and the mask survive exec: a pod that ignores SIGPIPE or blocks SIGTERM would surprise
   // its author. The guard itself began with all of them at their default.
   for (const int number : kIgnoredByGuard) ::signal(number, SIG_DFL);
@@ -57,8 +60,8 @@ void default_signals() {
 }
 
 // Works on the guard's memory: it may change nothing there but its own `Child`, which is how it tells why it
-// has failed. The sanitizers do not follow a child on a stack of its own that never returns.
-[[gnu::no_sanitize_address]] [[gnu::no_sanitize_thread]] int become_pod(void* given) {
+// has failed.
+ALCOVE_IN_CHILD int become_pod(void* given) {
   Child& child = *static_cast<Child*>(given);
   // First of all a table of descriptors of its own, in which nothing lies above the pod's output.
   if (::close_range(kPodOutput + 1, ~0U, CLOSE_RANGE_UNSHARE) != 0) give_up(child, Step::descriptors);
@@ -69,6 +72,8 @@ void default_signals() {
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::setrlimit(RLIMIT_NOFILE, &child.order.files);
+  const int null = ::open("/dev/null", O_RDONLY);
+  ::dup2(null, 0);
   ::dup2(kPodOutput, 1);
   ::dup2(kPodOutput, 2);
   if (::chdir(child.order.directory.c_str()) != 0) give_up(child, Step::directory);
@@ -91,7 +96,10 @@ std::string reason_of(const Child& child) {
     case Step::descriptors:
       break;
   }
-  return fmt::format("no descriptors for its process: {}", why);
+  return fmt::format(
+      "no descriptors for its process: close_range(2): {}; Linux has it since 5.9, and a "
+      "sandbox must allow it",
+      why);
 }
 
 }  // namespace
@@ -105,8 +113,13 @@ Result<Spawned> spawn_pod(const SpawnOrder& order) {
   if (::pipe2(output.data(), O_CLOEXEC) != 0)
     return failed(fmt::format("no pipe for its output: {}", ::strerror(errno)));
   ::fcntl(output[0], F_SETFL, O_NONBLOCK);
-  ::dup3(output[1], kPodOutput, O_CLOEXEC);
+  const bool given = ::dup3(output[1], kPodOutput, O_CLOEXEC) == kPodOutput;
+  const int dup_error = errno;
   ::close(output[1]);
+  if (!given) {
+    ::close(output[0]);
+    return failed(fmt::format("no descriptor for its output: {}", ::strerror(dup_error)));
+  }
 
   // As vfork, since copies of the guard's pages cost more than all the rest of a start; but with the table of
   // descriptors shared too. The guard has one for each pod, and a copy of them all would only be closed
@@ -117,7 +130,7 @@ Result<Spawned> spawn_pod(const SpawnOrder& order) {
   const pid_t pid = ::clone(become_pod, child_stack.data() + child_stack.size(),
                             CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &child);
   const int clone_error = errno;
-  reserve_pod_output();
+  reserve_pod_output();  // which closes our writing end: the pipe is to end with the pod
   if (pid > 0 && child.error == 0) {
     // One that has ended already is a zombie until the guard looks: its start time can still be read.
     return Spawned{pid, start_time_of(pid).value_or(0), output[0]};

@@ -1,7 +1,7 @@
-// Starts one pod's process: own session and process group, nothing inherited but /dev/null as input, output
-// into a pipe. Called by: guard, which is single-threaded and has no signal handlers: until its program runs,
-// the new process works on the memory of the guard. Fails with the reason that people see. Blocks until the
-// new program runs or could not be run.
+// Starts one pod's process: own session and process group, nothing inherited, output into a pipe. Called by:
+// guard, which is single-threaded and has no signal handlers: until its program runs, the new process works
+// on the memory of the guard. Fails with the reason that people see. Blocks until the new program runs or
+// could not be run.
 #pragma once
 
 #include "base/result.hpp"

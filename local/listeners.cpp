@@ -8,7 +8,6 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,11 +21,12 @@ struct Question {
   inet_diag_req_v2 body;
 };
 
-Question about(const Endpoint& endpoint) {
+Question about(const Endpoint& endpoint, std::uint32_t number) {
   Question question{};
   question.header.nlmsg_len = sizeof question;
   question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   question.header.nlmsg_flags = NLM_F_REQUEST;
+  question.header.nlmsg_seq = number;
   question.body.sdiag_family = AF_INET;
   question.body.sdiag_protocol = IPPROTO_TCP;
   question.body.idiag_states = 1U << TCP_LISTEN;
@@ -37,19 +37,25 @@ Question about(const Endpoint& endpoint) {
   return question;
 }
 
-// The answer is one socket, or an error if there is none.
-bool is_listener(const char* answer, std::size_t size) {
-  nlmsghdr header{};
-  inet_diag_msg body{};
-  if (size < NLMSG_LENGTH(sizeof body)) return false;
-  ::memcpy(&header, answer, sizeof header);
-  if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) return false;
-  ::memcpy(&body, answer + NLMSG_HDRLEN, sizeof body);
-  return body.idiag_state == TCP_LISTEN;
+struct Answer {
+  nlmsghdr header;
+  inet_diag_msg body;
+  std::array<char, 4096> attributes;  // so that none is cut off
+};
+
+bool answers(const nlmsghdr& header, std::size_t size, const Question& question) {
+  return size >= sizeof header && header.nlmsg_seq == question.header.nlmsg_seq;
+}
+
+// One socket, or an error if there is none. Its address says less than its port: it may listen on all of
+// them.
+bool is_listener(const Answer& answer, std::size_t size, const Question& question) {
+  return answer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY && size >= NLMSG_LENGTH(sizeof answer.body) &&
+         answer.body.idiag_state == TCP_LISTEN && answer.body.id.idiag_sport == question.body.id.idiag_sport;
 }
 
 // Found by the question for a listener of our own? A kernel without tcp_diag answers as if there were none.
-bool works(const Listeners& listeners) {
+bool works(Listeners& listeners) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   sockaddr_in name{};
@@ -78,13 +84,17 @@ Listeners::~Listeners() {
   ::close(socket_);
 }
 
-bool Listeners::has(const Endpoint& endpoint) const {
+bool Listeners::has(const Endpoint& endpoint) {
   if (!endpoint.address().is_v4()) return false;
-  const Question question = about(endpoint);
+  const Question question = about(endpoint, ++questions_);
   if (::send(socket_, &question, sizeof question, 0) != static_cast<ssize_t>(sizeof question)) return false;
-  std::array<char, 4096> answer;
-  const ssize_t size = ::recv(socket_, answer.data(), answer.size(), 0);
-  return size > 0 && is_listener(answer.data(), static_cast<std::size_t>(size));
+  for (;;) {
+    Answer answer;
+    const ssize_t received = ::recv(socket_, &answer, sizeof answer, 0);
+    if (received < 0) return false;
+    const auto size = static_cast<std::size_t>(received);
+    if (answers(answer.header, size, question)) return is_listener(answer, size, question);
+  }
 }
 
 }  // namespace alcove

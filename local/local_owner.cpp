@@ -148,9 +148,9 @@ Awaitable<Result<void>> LocalOwner::launch(PodPtr pod, PodSpec spec) {
   if (Result<void> written = dir_->write(pod->record); !written) spdlog::warn("{}", written.error().text);
   if (pod->stopping) co_return Error{Errc::cancelled, "it was stopped while it started"};
 
-  ReadyCheck::Listens listens;
-  if (listeners_) listens = [this](const Endpoint& there) { return listeners_->has(there); };
-  pod->check = std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path, std::move(listens));
+  ReadyCheck::Kernel kernel;
+  if (listeners_) kernel.listens = [this](const Endpoint& there) { return listeners_->has(there); };
+  pod->check = std::make_shared<ReadyCheck>(executor_, *endpoint, spec.app.ready_path, std::move(kernel));
   const std::shared_ptr<ReadyCheck> check = pod->check;
   const Result<void> ready =
       co_await ReadyCheck::run(check, begun, spec.app.start_timeout, ReadyCheck::kJustStarted);

@@ -28,11 +28,14 @@ int status_in(std::string_view line) {
 
 }  // namespace
 
-ReadyCheck::ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path, Listens listens)
+ReadyCheck::ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path)
+    : ReadyCheck(executor, endpoint, std::move(ready_path), Kernel{}) {}
+
+ReadyCheck::ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path, Kernel kernel)
     : executor_(executor),
       endpoint_(endpoint),
       path_(std::move(ready_path)),
-      listens_(std::move(listens)),
+      kernel_(std::move(kernel)),
       socket_(executor),
       pause_(executor),
       limit_(executor) {}
@@ -45,9 +48,12 @@ Awaitable<Result<void>> ReadyCheck::run(std::shared_ptr<ReadyCheck> self, Steady
     self->pause_.expires_after(first);
     co_await self->pause_.async_wait(kTuple);
   }
+  const SteadyTime asked = SteadyClock::now();
+  const SteadyTime believed_until =
+      std::min<SteadyTime>(asked + self->kernel_.no_is_believed, asked + (deadline - asked) / 2);
   for (;;) {
     if (self->cancelled_) co_return Error{Errc::cancelled, "the check was given up"};
-    std::optional<std::string> known = self->without_connection(begun);
+    std::optional<std::string> known = self->without_connection(believed_until);
     if (!known) known = co_await by_connection(self, deadline);
     const std::string& met = *known;
     if (self->cancelled_) co_return Error{Errc::cancelled, "the check was given up"};
@@ -79,10 +85,10 @@ Awaitable<void> ReadyCheck::watch(std::shared_ptr<ReadyCheck> self, std::uint64_
   self->abort_attempt();
 }
 
-std::optional<std::string> ReadyCheck::without_connection(SteadyTime begun) const {
-  if (!listens_) return std::nullopt;
-  if (listens_(endpoint_)) return path_.empty() ? std::optional(std::string{}) : std::nullopt;
-  if (SteadyClock::now() - begun >= kNoIsBelieved) return std::nullopt;
+std::optional<std::string> ReadyCheck::without_connection(SteadyTime believed_until) const {
+  if (!kernel_.listens) return std::nullopt;
+  if (kernel_.listens(endpoint_)) return path_.empty() ? std::optional(std::string{}) : std::nullopt;
+  if (SteadyClock::now() >= believed_until) return std::nullopt;
   return "no connection: nobody listens";
 }
 

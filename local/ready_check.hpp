@@ -18,13 +18,16 @@ namespace alcove {
 
 class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
  public:
-  // Whether somebody listens there, told by the kernel: saves the connections that meet nobody, and without a
-  // ready_path all of them, which the pod would see. Its no is believed for kNoIsBelieved only, since
-  // connections may be redirected. None: a connection is the only way to know.
-  using Listens = std::function<bool(const Endpoint&)>;
-  static constexpr Millis kNoIsBelieved{200};
+  // What the kernel tells: its yes saves the connection that asks nothing, its no those that meet nobody. The
+  // no is believed from the first question on and for half of the time at most, since connections may be
+  // redirected to where it knows of no listener.
+  struct Kernel {
+    std::function<bool(const Endpoint&)> listens;  // none: it does not tell, a connection is the only way
+    Millis no_is_believed{200};
+  };
 
-  ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path, Listens listens = nullptr);
+  ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path, Kernel kernel);
+  ReadyCheck(Executor executor, Endpoint endpoint, std::string ready_path);
 
   // For a program that was executed this moment: an attempt at once would meet nobody.
   static constexpr Millis kJustStarted{2};
@@ -38,7 +41,7 @@ class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
  private:
   static Awaitable<void> watch(std::shared_ptr<ReadyCheck> self, std::uint64_t attempt, SteadyTime deadline);
   // Empty: ready, else what it met.
-  std::optional<std::string> without_connection(SteadyTime begun) const;  // nothing: one is needed
+  std::optional<std::string> without_connection(SteadyTime believed_until) const;  // nothing: one is needed
   static Awaitable<std::string> by_connection(std::shared_ptr<ReadyCheck> self, SteadyTime deadline);
   Awaitable<std::string> attempt();
   Awaitable<std::string> ask();
@@ -47,7 +50,7 @@ class ReadyCheck : public std::enable_shared_from_this<ReadyCheck> {
   Executor executor_;
   Endpoint endpoint_;
   std::string path_;
-  Listens listens_;
+  Kernel kernel_;
   Socket socket_;
   Timer pause_;
   Timer limit_;

@@ -205,7 +205,7 @@ std::string StateDir::record_path(const PodName& name) const {
 Result<void> StateDir::make_working_directory(const PodName& name) const {
   const std::string directory = working_directory(name);
   const std::string above = session_directory(name.key);
-  const bool first_of_session = ::access(above.c_str(), F_OK) != 0;
+  const bool first_of_session = ::access(above.c_str(), F_OK) != 0 && errno == ENOENT;
   if ((first_of_session && !make_directory(above)) || !make_directory(directory))
     return failed(fmt::format("the working directory {} cannot be made: {}", directory, ::strerror(errno)));
   if (first_of_session) return {};

@@ -131,7 +131,7 @@ def alcove(stage: Stage, backend: Backend | None, name: str = "alcove", role: st
         "runtime": {"static": {"endpoints": backend.endpoints, "shared": True}} if backend else {},
         "admin": {"address": f"127.0.0.1:{admin}"},
         "log": {"level": "warn", "access": False},
-        "apps": {"demo": app or {"ready_path": "/ready"}},
+        "apps": {"demo": {"ready_path": "/ready", **(app or {})}},
         **keys,
     }
     file = stage.write(f"alcove-{admin}.yaml", json.dumps(config))  # JSON is YAML

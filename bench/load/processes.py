@@ -81,10 +81,16 @@ class Process:
 
     def kill(self, pids: list[int], timeout: float = 30):
         """At once, without the chance to tidy up; returns when all of `pids` have ended too."""
+        def lives(pid: int) -> bool:
+            try:
+                return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+            except OSError:
+                return False
+
         self.popen.kill()
         self.popen.wait(timeout)
         deadline = time.monotonic() + timeout
-        while left := [pid for pid in pids if os.path.exists(f"/proc/{pid}")]:
+        while left := [pid for pid in pids if lives(pid)]:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.popen.args}: {len(left)} of its processes do not end")
             time.sleep(0.02)

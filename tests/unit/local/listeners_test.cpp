@@ -2,6 +2,7 @@
 
 #include "base/net.hpp"
 
+#include <boost/asio/ip/v6_only.hpp>
 #include <gtest/gtest.h>
 
 namespace alcove {
@@ -16,7 +17,7 @@ class ListenersTest : public testing::Test {
     return {asio::ip::make_address(address), port};
   }
   void SetUp() override {
-    ASSERT_NE(listeners, nullptr) << "this kernel does not tell who listens (tcp_diag)";
+    if (!listeners) GTEST_SKIP() << "this kernel does not tell who listens (tcp_diag)";
   }
 };
 
@@ -32,7 +33,13 @@ TEST_F(ListenersTest, finds_who_listens_and_nobody_once_it_has_closed) {
 TEST_F(ListenersTest, finds_who_listens_on_all_addresses) {
   Acceptor v4(context, at("0.0.0.0", 0));
   EXPECT_TRUE(listeners->has(at("127.96.0.1", v4.local_endpoint().port())));
-  Acceptor v6(context, at("::", 0));
+  Acceptor v6(context);
+  error_code none;
+  v6.open(asio::ip::tcp::v6(), none);
+  if (none) GTEST_SKIP() << "no IPv6 here";
+  v6.set_option(asio::ip::v6_only(false));
+  v6.bind(at("::", 0));
+  v6.listen();
   EXPECT_TRUE(listeners->has(at("127.96.0.1", v6.local_endpoint().port())));
 }
 

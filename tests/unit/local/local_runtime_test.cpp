@@ -3,6 +3,9 @@
 #include "local/log_file.hpp"
 #include "tests/support/local_bench.hpp"
 
+#include <boost/asio/read.hpp>
+#include <fmt/format.h>
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -105,6 +108,40 @@ TEST_F(LocalRuntimeTest, file_that_is_no_program_fails_with_what_the_system_says
   const Result<Pod> pod = start(spec());
   ASSERT_FALSE(pod);
   EXPECT_NE(pod.error().text.find("cannot be executed"), std::string::npos) << pod.error().text;
+}
+
+// What a start that fails leaves behind would add up in the guard, which all pods share.
+TEST_F(LocalRuntimeTest, failed_starts_cost_the_guard_no_descriptor_and_the_next_one_works) {
+  const std::string open = fmt::format("/proc/{}/fd", owner().guard_pid());
+  const auto descriptors = [&] {
+    return std::distance(fs::directory_iterator(open), fs::directory_iterator());
+  };
+  ASSERT_TRUE(start(spec("ada")));
+  const auto before = descriptors();
+  const AppSettings good = app;
+  app.command = {"{dir}/broken"};
+  app.files = {{"broken", "\x7f nonsense"}};
+  for (int i = 0; i < 5; ++i) ASSERT_FALSE(start(spec("eve")));
+  EXPECT_EQ(descriptors(), before);
+  app = good;
+  ASSERT_TRUE(start(spec("grace")));
+  EXPECT_EQ(descriptors(), before + 1) << "its output";
+}
+
+// The kernel is asked who listens: the first whom a pod hears from is somebody who wants something.
+TEST_F(LocalRuntimeTest, pod_without_ready_path_sees_no_connection_before_the_first_client) {
+  app.command = {"/usr/bin/python3", "-c",
+                 "import os, socket\n"
+                 "s = socket.create_server((os.environ['ADDRESS'], int(os.environ['PORT'])))\n"
+                 "c, who = s.accept()\n"
+                 "c.sendall(str(who[1]).encode())\n"};
+  const Pod pod = start(spec()).value();
+  Socket client(context);
+  client.connect(pod.endpoint);
+  std::string port;
+  error_code end;
+  asio::read(client, asio::dynamic_buffer(port), end);
+  EXPECT_EQ(port, std::to_string(client.local_endpoint().port()));
 }
 
 TEST_F(LocalRuntimeTest, crash_before_ready_tells_code_and_last_words_without_waiting_for_the_deadline) {

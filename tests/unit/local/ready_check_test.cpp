@@ -29,12 +29,19 @@ class ReadyCheckTest : public testing::Test {
  protected:
   asio::io_context context{1};
   Acceptor acceptor{context.get_executor(), Endpoint(asio::ip::address_v4::loopback(), 0)};
+  const Endpoint endpoint = acceptor.local_endpoint();
+  static constexpr Millis kLong{60'000};
 
   void answer(std::string text) { launch(context.get_executor(), serve(acceptor, std::move(text))); }
   Result<void> check(std::string path, Millis most = Millis{300}) {
-    const auto ready =
-        std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(), std::move(path));
+    const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), endpoint, std::move(path));
     return test::run(context, ReadyCheck::run(ready, SteadyClock::now(), most)).value();
+  }
+  Result<void> check(ReadyCheck::Kernel kernel, std::string path, SteadyTime begun = SteadyClock::now(),
+                     Millis most = kLong) {
+    const auto ready =
+        std::make_shared<ReadyCheck>(context.get_executor(), endpoint, std::move(path), std::move(kernel));
+    return test::run(context, ReadyCheck::run(ready, begun, most)).value();
   }
   void TearDown() override { acceptor.close(); }
 };
@@ -72,7 +79,6 @@ TEST_F(ReadyCheckTest, pod_that_accepts_and_says_nothing_does_not_hold_the_check
 }
 
 TEST_F(ReadyCheckTest, nobody_listening_is_a_timeout_that_says_so) {
-  const Endpoint endpoint = acceptor.local_endpoint();
   acceptor.close();
   const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), endpoint, "");
   const Result<void> result =
@@ -81,41 +87,51 @@ TEST_F(ReadyCheckTest, nobody_listening_is_a_timeout_that_says_so) {
   EXPECT_NE(result.error().text.find("refused"), std::string::npos) << result.error().text;
 }
 
-// The pod sees no connection that is not for it.
+// However long the start had to wait for its turn: what counts is when the kernel was asked first.
 TEST_F(ReadyCheckTest, pod_that_listens_is_ready_without_a_connection_where_the_kernel_tells) {
-  const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(), "",
-                                                  [](const Endpoint&) { return true; });
-  EXPECT_TRUE(test::run(context, ReadyCheck::run(ready, SteadyClock::now(), Millis{300})).value());
+  int asked = 0;
+  const ReadyCheck::Kernel kernel{[&](const Endpoint&) { return ++asked == 3; }, kLong};
+  EXPECT_TRUE(check(kernel, "", SteadyClock::now() - kLong, 3 * kLong));
+  EXPECT_EQ(asked, 3);
   acceptor.non_blocking(true);
   error_code nobody;
-  Socket connection = acceptor.accept(nobody);
+  const Socket connection = acceptor.accept(nobody);
   EXPECT_EQ(nobody, asio::error::would_block);
 }
 
 TEST_F(ReadyCheckTest, ready_path_is_asked_as_soon_as_the_kernel_tells_of_a_listener) {
   answer("HTTP/1.1 200 OK\r\n\r\n");
   int asked = 0;
-  const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(),
-                                                  "/health", [&](const Endpoint&) { return ++asked == 3; });
-  EXPECT_TRUE(test::run(context, ReadyCheck::run(ready, SteadyClock::now(), Millis{60'000})).value());
+  EXPECT_TRUE(check({[&](const Endpoint&) { return ++asked == 3; }, kLong}, "/health"));
   EXPECT_EQ(asked, 3);
 }
 
 // As behind a rule of the firewall that sends connections elsewhere.
 TEST_F(ReadyCheckTest, pod_of_which_the_kernel_does_not_know_is_found_by_a_connection) {
-  const SteadyTime begun = SteadyClock::now();
-  const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), acceptor.local_endpoint(), "",
-                                                  [](const Endpoint&) { return false; });
-  EXPECT_TRUE(test::run(context, ReadyCheck::run(ready, begun, Millis{60'000})).value());
-  EXPECT_GE(SteadyClock::now() - begun, ReadyCheck::kNoIsBelieved);
+  int asked = 0;
+  const auto no = [&](const Endpoint&) {
+    ++asked;
+    return false;
+  };
+  EXPECT_TRUE(check({no, Millis{20}}, ""));
+  EXPECT_GT(asked, 1) << "a no is believed at first";
+  EXPECT_TRUE(check({no, kLong}, "", SteadyClock::now(), Millis{2'000})) << "but not to the end";
+}
+
+TEST_F(ReadyCheckTest, nobody_listening_is_said_by_the_kernel_too) {
+  acceptor.close();
+  const Result<void> result =
+      check({[](const Endpoint&) { return false; }, kLong}, "", SteadyClock::now(), Millis{5});
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().text.find("nobody listens"), std::string::npos) << result.error().text;
 }
 
 TEST_F(ReadyCheckTest, cancel_ends_it_at_once_in_whatever_step) {
   answer("");
   for (const char* path : {"", "/"}) {
-    const Endpoint endpoint =
-        *path == '\0' ? Endpoint(asio::ip::make_address("127.96.0.9"), 1) : acceptor.local_endpoint();
-    const auto ready = std::make_shared<ReadyCheck>(context.get_executor(), endpoint, path);
+    const Endpoint nobody(asio::ip::make_address("127.96.0.9"), 1);
+    const auto ready =
+        std::make_shared<ReadyCheck>(context.get_executor(), *path == '\0' ? nobody : endpoint, path);
     bool done = false;
     launch(context.get_executor(), ReadyCheck::run(ready, SteadyClock::now(), Millis{60'000}),
            [&](const std::exception_ptr&, const Result<void>& result) {
