@@ -78,7 +78,6 @@ class Process:
                 self.popen.wait(timeout)
         return self.popen.returncode
 
-
     def kill(self, pids: list[int], timeout: float = 30):
         """At once, without the chance to tidy up; returns when all of `pids` have ended too."""
         def lives(pid: int) -> bool:

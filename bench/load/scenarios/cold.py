@@ -57,8 +57,8 @@ request was answered by its pod; once with its state directory on the disk, as i
 (/dev/shm), which tells what the file system takes. Against it a shell that starts the same {count:,} processes in a loop, until
 the last one listens; nobody asks them anything. For Alcove too a pod is ready when it listens (no `ready_path`, the default).
 Both have the whole machine. Alcove is killed after each round and its directories are removed after the last: an ext4 without a
-journal looks at every inode that was freed within the last minutes
-before it gives one out, and each round would pay for the tidying up of those before it.""")
+journal looks at every inode that was freed within the last minutes before it gives one out, and each round would pay for the
+tidying up of those before it.""")
     program = BUILD / "load" / "backend"
     config = ""
     left = []  # directories
