@@ -1,6 +1,7 @@
 #include "api/session_routes.hpp"
 
 #include "api/session_view.hpp"
+#include "base/event.hpp"
 #include "base/text.hpp"
 #include "config/units.hpp"
 #include "store/policy.hpp"
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace alcove {
 namespace {
@@ -70,13 +72,48 @@ Error no_session(const SessionKey& key) {
 
 }  // namespace
 
-SessionRoutes::SessionRoutes(Executor executor, Store& store) : executor_(executor), store_(store) {
-  store_.subscribe(this);
-}
+// A call that waits for one session to move on. From its making on no step of the session is missed, also not
+// one that is pushed while the call asks the store. Nobody else subscribes: a store that is only asked from
+// time to time does not wake its thread for every step of every session.
+class SessionRoutes::Watch : public Subscriber {
+ public:
+  Watch(SessionRoutes& routes, const SessionKey& key) : routes_(routes), key_(key), event_(routes.executor_) {
+    routes_.watches_.insert(this);
+    routes_.store_.subscribe(this);
+  }
+  ~Watch() override {
+    routes_.store_.unsubscribe(this);
+    routes_.watches_.erase(this);
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
 
-SessionRoutes::~SessionRoutes() {
-  store_.unsubscribe(this);
-}
+  // Since the last call of this, or from now on. False: the deadline or the end came first.
+  Awaitable<bool> change(SteadyTime deadline) {
+    while (!changed_ && !routes_.ended_ && SteadyClock::now() < deadline)
+      co_await event_.wait_until(deadline);
+    co_return std::exchange(changed_, false) && !routes_.ended_;
+  }
+  void end() { event_.notify(); }
+
+  void on_transition(const Transition& transition) override {
+    if (transition.key == key_) on_gap();
+  }
+  void on_gap() override {
+    changed_ = true;
+    event_.notify();
+  }
+
+ private:
+  SessionRoutes& routes_;
+  const SessionKey& key_;
+  Event event_;
+  bool changed_ = false;
+};
+
+SessionRoutes::SessionRoutes(Executor executor, Store& store) : executor_(executor), store_(store) {}
+
+SessionRoutes::~SessionRoutes() = default;
 
 Awaitable<Result<std::vector<Session>>> SessionRoutes::all() {
   std::vector<Session> out;
@@ -130,11 +167,12 @@ Awaitable<Reply> SessionRoutes::start(SettingsPtr settings, SessionKey key, std:
   if (!user) co_return problem(user.error());
 
   const SteadyTime deadline = SteadyClock::now() + wait;
+  Watch watch(*this, key);
   AcquireRequest request{key, app->name, *user, policy_of(*app)};
   Result<Session> session = co_await store_.acquire(request);
   while (session && session->state != State::ready && session->state != State::failed &&
          session->state != State::absent) {
-    const bool changed = co_await change(deadline);
+    const bool changed = co_await watch.change(deadline);
     session = co_await store_.lookup(key);
     if (!changed) break;
   }
@@ -155,6 +193,7 @@ Awaitable<Reply> SessionRoutes::keep(SessionKey key, std::string body) {
 
 Awaitable<Reply> SessionRoutes::stop(SessionKey key, Millis wait) {
   const SteadyTime deadline = SteadyClock::now() + wait;
+  Watch watch(*this, key);
   Result<Session> session = co_await store_.lookup(key);
   if (!session) co_return problem(session.error());
   if (session->state == State::absent) co_return problem(no_session(key));
@@ -172,7 +211,7 @@ Awaitable<Reply> SessionRoutes::stop(SessionKey key, Millis wait) {
     return now.state == State::absent || now.generation != generation;
   };
   while (!over(*session)) {
-    const bool changed = co_await change(deadline);
+    const bool changed = co_await watch.change(deadline);
     session = co_await store_.lookup(key);
     if (!session) co_return problem(session.error());
     if (!changed) break;
@@ -189,30 +228,9 @@ Awaitable<Result<std::array<std::uint64_t, 7>>> SessionRoutes::count() {
   co_return out;
 }
 
-Awaitable<bool> SessionRoutes::change(SteadyTime deadline) {
-  if (ended_ || SteadyClock::now() >= deadline) co_return false;
-  Event event(executor_);
-  waiting_.insert(&event);
-  const bool notified = co_await event.wait_until(deadline);
-  waiting_.erase(&event);
-  co_return notified && !ended_;
-}
-
-void SessionRoutes::notify() {
-  for (Event* event : waiting_) event->notify();
-}
-
 void SessionRoutes::end() {
   ended_ = true;
-  notify();
-}
-
-void SessionRoutes::on_transition(const Transition&) {
-  notify();
-}
-
-void SessionRoutes::on_gap() {
-  notify();
+  for (Watch* watch : watches_) watch->end();
 }
 
 }  // namespace alcove

@@ -1,10 +1,10 @@
 // SessionRoutes: what can be asked of sessions: list, show, start, stop, keep. One call is one request.
-// Called by: admin_conn. Calls: the store. Thread: the admin listener's. Owns: nothing but the waits of its
-// calls. Fails with: a Reply that is a problem.
+// Called by: admin_conn. Calls: the store. Thread: the admin listener's. Owns: nothing. Fails with: a Reply
+// that is a problem.
 #pragma once
 
 #include "api/reply.hpp"
-#include "base/event.hpp"
+#include "base/net.hpp"
 #include "config/settings.hpp"
 #include "store/store.hpp"
 
@@ -15,10 +15,10 @@
 
 namespace alcove {
 
-class SessionRoutes : public Subscriber {
+class SessionRoutes {
  public:
   SessionRoutes(Executor executor, Store& store);
-  ~SessionRoutes() override;
+  ~SessionRoutes();
   SessionRoutes(const SessionRoutes&) = delete;
   SessionRoutes& operator=(const SessionRoutes&) = delete;
 
@@ -35,18 +35,14 @@ class SessionRoutes : public Subscriber {
 
   void end();  // calls that wait answer at once, with what is
 
-  void on_transition(const Transition& transition) override;
-  void on_gap() override;
-
  private:
+  class Watch;
   Awaitable<Result<std::vector<Session>>> all();
   Awaitable<Reply> record(int status, Session session);
-  Awaitable<bool> change(SteadyTime deadline);  // false: the deadline or the end came first
-  void notify();
 
   Executor executor_;
   Store& store_;
-  std::unordered_set<Event*> waiting_;
+  std::unordered_set<Watch*> watches_;  // each in the frame of its call
   bool ended_ = false;
 };
 

@@ -25,7 +25,8 @@ class MemoryBackend {
   using Clock = std::function<WallTime()>;  // called under the mutex, from any thread
   explicit MemoryBackend(Clock clock = wall_now);
 
-  // One MemoryStore. `deliver` runs on its executor, each transition once and in order.
+  // One MemoryStore. While it is attached, `deliver` runs on its executor, each transition once and in order:
+  // each wakes the thread, so a store is attached only while it has subscribers.
   struct Client {
     explicit Client(Executor its_executor) : executor(its_executor) {}
     Executor executor;

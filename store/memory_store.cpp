@@ -16,9 +16,7 @@ std::unique_ptr<Store> make_memory_store(std::shared_ptr<MemoryBackend> backend,
 }
 
 MemoryStore::MemoryStore(std::shared_ptr<MemoryBackend> backend, Executor executor)
-    : backend_(std::move(backend)), client_(std::make_shared<MemoryBackend::Client>(executor)) {
-  backend_->attach(client_);
-}
+    : backend_(std::move(backend)), client_(std::make_shared<MemoryBackend::Client>(executor)) {}
 
 MemoryStore::~MemoryStore() {
   close();
@@ -120,11 +118,13 @@ Awaitable<Result<Session>> MemoryStore::busy(SessionKey key, Millis busy_for) {
 }
 
 void MemoryStore::subscribe(Subscriber* subscriber) {
+  if (client_->subscribers.empty() && !client_->closed) backend_->attach(client_);
   client_->subscribers.push_back(subscriber);
 }
 
 void MemoryStore::unsubscribe(Subscriber* subscriber) {
   std::erase(client_->subscribers, subscriber);
+  if (client_->subscribers.empty()) backend_->detach(client_);
 }
 
 bool MemoryStore::connected() const {

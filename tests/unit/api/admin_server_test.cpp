@@ -13,8 +13,10 @@
 #include <nlohmann/json.hpp>
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace alcove {
 namespace {
@@ -147,6 +149,40 @@ TEST_F(AdminServerTest, starts_a_session_and_waits_until_it_is_ready) {
   const json shown = ask_json("GET", "/api/v1/sessions/demo/ada");
   EXPECT_EQ(shown["pod"]["endpoint"], "127.96.0.1:8080");
   EXPECT_THAT(shown["why"].get<std::string>(), HasSubstr("unless it is used again"));
+}
+
+TEST_F(AdminServerTest, a_step_while_it_asks_the_store_is_not_missed) {
+  // Its answer `starting` is out of date when it comes: `ready` has been pushed before.
+  class SlowStore : public MemoryStore {
+   public:
+    SlowStore(std::shared_ptr<MemoryBackend> backend, Executor executor, std::function<void()> step)
+        : MemoryStore(std::move(backend), executor), executor_(executor), step_(std::move(step)) {}
+    Awaitable<Result<Session>> lookup(SessionKey key) override {
+      Result<Session> session = co_await MemoryStore::lookup(std::move(key));
+      if (session && session->state == State::starting && step_) {
+        std::exchange(step_, nullptr)();
+        co_await asio::post(executor_, kTuple);
+      }
+      co_return session;
+    }
+
+   private:
+    Executor executor_;
+    std::function<void()> step_;
+  };
+  const SessionKey key("demo", "ada");
+  store_ = std::make_unique<SlowStore>(backend_, io_.get_executor(), [this, key] {
+    EXPECT_TRUE(backend_->publish_ready(key, 1, *parse_endpoint("127.96.0.1:8080"), "uid-1"));
+  });
+  start();
+  std::thread waiting([this] {
+    const auto answer = ask("POST", "/api/v1/sessions/demo/ada?wait=5m");
+    ASSERT_EQ(answer.status, 200);
+    EXPECT_EQ(json::parse(answer.body)["state"], "ready");
+  });
+  while (backend_->lookup(key).state != State::pending) std::this_thread::yield();
+  EXPECT_TRUE(backend_->claim({"provisioner", 20, Millis{30'000}}));
+  waiting.join();
 }
 
 TEST_F(AdminServerTest, starts_only_what_can_be) {

@@ -98,6 +98,34 @@ TEST_F(MemoryBackendTest, beat_with_more_drains_than_fit_goes_on_with_the_next) 
   EXPECT_GT(second.epoch, first.epoch);
 }
 
+TEST(MemoryStoreThreads, a_store_without_subscribers_is_not_woken) {
+  class Listener : public Subscriber {
+   public:
+    void on_transition(const Transition&) override { ++heard; }
+    void on_gap() override {}
+    int heard = 0;
+  };
+  const auto backend = std::make_shared<MemoryBackend>();
+  asio::io_context io;
+  const std::unique_ptr<Store> store = make_memory_store(backend, io.get_executor());
+  Listener listener;
+  const auto handlers_of_a_step = [&](const std::string& name) {
+    (void)backend->acquire({SessionKey("app", name), "app", name, {}});
+    io.restart();
+    return io.poll();
+  };
+  EXPECT_EQ(handlers_of_a_step("ada"), 0U);
+  store->subscribe(&listener);
+  EXPECT_EQ(handlers_of_a_step("grace"), 1U);
+  EXPECT_EQ(listener.heard, 1);
+  store->unsubscribe(&listener);
+  EXPECT_EQ(handlers_of_a_step("linus"), 0U);
+  store->subscribe(&listener);
+  store->close();
+  EXPECT_EQ(handlers_of_a_step("edsger"), 0U);
+  EXPECT_EQ(listener.heard, 1);
+}
+
 TEST(MemoryStoreThreads, workers_at_once_make_one_start_per_session_and_all_hear_of_it) {
   constexpr int kWorkers = 4;
   constexpr int kSessions = 100;
