@@ -14,20 +14,16 @@ void StartQueue::push(const SessionKey& key) {
 void StartQueue::remove(const SessionKey& key) {
   const auto scope = scopes_.find(key.scope());
   if (scope == scopes_.end()) return;
-  std::erase(scope->second, key);
+  const auto found = std::find(scope->second.begin(), scope->second.end(), key);
+  if (found != scope->second.end()) scope->second.erase(found);
   drop_if_empty(scope->first);
 }
 
 std::optional<SessionKey> StartQueue::next() {
   if (ring_.empty()) return std::nullopt;
-  const std::string scope = ring_.front();
+  ring_.push_back(std::move(ring_.front()));
   ring_.pop_front();
-  ring_.push_back(scope);
-  auto& queue = scopes_.find(scope)->second;
-  SessionKey key = queue.front();
-  queue.pop_front();
-  drop_if_empty(scope);
-  return key;
+  return scopes_.find(ring_.back())->second.front();
 }
 
 QueuePlace StartQueue::place(const SessionKey& key) const {

@@ -1,5 +1,5 @@
 // StartQueue: sessions that wait for a provisioner, one queue per scope, and a ring of the scopes that have
-// any. next() takes from one scope after the other, so that a scope with a thousand waiting starts delays the
+// any. next() turns from one scope to the other, so that a scope with a thousand waiting starts delays the
 // others by one. Called by: MemoryBackend (the Redis scripts keep the same with lists). Not thread-safe, no
 // failure.
 #pragma once
@@ -17,8 +17,8 @@ namespace alcove {
 class StartQueue {
  public:
   void push(const SessionKey& key);
-  void remove(const SessionKey& key);  // fine if it is not there
-  std::optional<SessionKey> next();
+  void remove(const SessionKey& key);  // fine if it is not there; in no time if it was next
+  std::optional<SessionKey> next();    // whose turn it is; who starts it removes it
   QueuePlace place(const SessionKey& key) const;
 
  private:
