@@ -15,9 +15,10 @@ constexpr bool kKeepFrames = false;
 constexpr bool kKeepFrames = true;
 #endif
 
-constexpr std::size_t kClass = 32;          // bytes: frames are rounded up to a multiple
-constexpr std::size_t kClasses = 64;        // up to 2 KiB; larger ones are rare
-constexpr std::size_t kMostKept = 1 << 15;  // bytes of each class that are kept for the next
+constexpr std::size_t kClass = 32;      // bytes: frames are rounded up to a multiple
+constexpr std::size_t kClasses = 64;    // up to 2 KiB; larger ones are rare
+constexpr std::size_t kMostKept = 128;  // frames of each class that are kept for the next: many
+                                        // connections wait in the same step at once
 
 struct Frames {
   struct Free {
@@ -25,7 +26,7 @@ struct Frames {
   };
   struct List {
     Free* first = nullptr;
-    std::size_t bytes = 0;
+    std::size_t frames = 0;
   };
   std::array<List, kClasses> lists;
 
@@ -35,7 +36,7 @@ struct Frames {
         list.first = frame->next;
         ::operator delete(frame);
       }
-      list.bytes = kMostKept;  // what other thread-locals give back after us goes to the allocator
+      list.frames = kMostKept;  // what other thread-locals give back after us goes to the allocator
     }
   }
 };
@@ -54,7 +55,7 @@ void* take_frame(std::size_t bytes) {
   if (list.first == nullptr) return ::operator new((number + 1) * kClass);
   Frames::Free* const frame = list.first;
   list.first = frame->next;
-  list.bytes -= (number + 1) * kClass;
+  --list.frames;
   return frame;
 }
 
@@ -62,8 +63,8 @@ void give_frame(void* frame, std::size_t bytes) noexcept {
   const std::size_t number = class_of(bytes);
   if (!kKeepFrames || number >= kClasses) return ::operator delete(frame);
   Frames::List& list = frames.lists[number];
-  if (list.bytes >= kMostKept) return ::operator delete(frame);
-  list.bytes += (number + 1) * kClass;
+  if (list.frames == kMostKept) return ::operator delete(frame);
+  ++list.frames;
   list.first = new (frame) Frames::Free{list.first};
 }
 
