@@ -11,10 +11,10 @@ MOST_OPEN = 19_000  # below the limit of open files that machines and containers
 
 
 def haproxy(backend: Backend, port: int, users: pathlib.Path, mode: str, splice: bool, tls_port: int,
-            pem: pathlib.Path | None) -> str:
+            pem: pathlib.Path | None, threads: int) -> str:
     head = f"""
 global
-  nbthread 1
+  nbthread {threads}
   maxconn {MOST_OPEN // (4 if splice else 2)}
 defaults
   mode {mode}

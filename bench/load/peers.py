@@ -60,12 +60,12 @@ def floor(stage: Stage, backend: Backend, mode: str) -> Peer:
 
 
 def haproxy(stage: Stage, backend: Backend, name: str = "haproxy", mode: str = "http", splice: bool = False,
-            tls: Certificate | None = None) -> Peer:
+            tls: Certificate | None = None, core: str = PROXY, threads: int = 1) -> Peer:
     port, tls_port = free_port(), free_port() if tls else 0
-    file = name.replace(", ", "-")
+    file = name.replace(",", "").replace(" ", "-")
     users = stage.write(f"{file}.map", "".join(f"user-{i} u{i}\n" for i in range(backend.count)))
-    text = configs.haproxy(backend, port, users, mode, splice, tls_port, tls.both if tls else None)
-    process = stage.start("haproxy", ["haproxy", "-db", "-f", stage.write(f"{file}.cfg", text)], PROXY)
+    text = configs.haproxy(backend, port, users, mode, splice, tls_port, tls.both if tls else None, threads)
+    process = stage.start("haproxy", ["haproxy", "-db", "-f", stage.write(f"{file}.cfg", text)], core)
     process.wait_port(port)
     return Peer(name, port, process, tls_port)
 

@@ -17,11 +17,13 @@ SOURCES = 10  # addresses that clients come from: the default allows 2,000 conne
 def echo(options) -> Result:
     result = Result("echo", "WebSocket echo", f"""
 {measure.CONNECTIONS} WebSockets, each sends a masked text frame of 64 bytes and waits for its echo before it sends the next
-(bench/load/websockets.c). A message is one there and back: two frames through the proxy.""")
+(bench/load/websockets.c). A message is one there and back: two frames through the proxy. The floor is the relay of
+bench/floor/relay.c with an endpoint for each client: it passes on what a read brings, and that is all.""")
     with Stage() as stage:
         pods = backend(stage, measure.USERS)
         alcove = peers.alcove(stage, pods)
-        candidates = [alcove, peers.haproxy(stage, pods), peers.nginx(stage, pods), peers.chp(stage, pods)]
+        candidates = [alcove, peers.haproxy(stage, pods), peers.nginx(stage, pods), peers.chp(stage, pods),
+                      peers.floor(stage, pods, "pairs")]
 
         def one(peer: peers.Peer) -> dict:
             measure.warm(stage, peer, measure.CONNECTIONS)
@@ -33,6 +35,9 @@ def echo(options) -> Result:
                            Column("p50", "p50 ms", 2), Column("p99", "p99 ms", 2)], measure.rounds(options, candidates, one))
         result.tables.append(table)
         result.ratio("CPU per message against HAProxy", table, "cpu", "alcove", "haproxy", 0.85)
+        floor = table.median("floor, pairs", "cpu")
+        result.notes.append(f"The floor is at {floor / table.median('haproxy', 'cpu'):.2f} of HAProxy, Alcove at "
+                            f"{table.median('alcove', 'cpu') / floor:.2f} of the floor.")
         result.commands, result.config = list(stage.commands), alcove.config
     return result
 
