@@ -72,9 +72,9 @@ Error no_session(const SessionKey& key) {
 
 }  // namespace
 
-// A call that waits for one session to move on. From its making on no step of the session is missed, also not
-// one that is pushed while the call asks the store. Nobody else subscribes: a store that is only asked from
-// time to time does not wake its thread for every step of every session.
+// A call that waits for one session to move on: from its making on no step is missed, also not one that is
+// pushed while the call asks the store. Only such calls subscribe: the memory store does not wake this thread
+// when there is none.
 class SessionRoutes::Watch : public Subscriber {
  public:
   Watch(SessionRoutes& routes, const SessionKey& key) : routes_(routes), key_(key), event_(routes.executor_) {
@@ -92,7 +92,7 @@ class SessionRoutes::Watch : public Subscriber {
   Awaitable<bool> change(SteadyTime deadline) {
     while (!changed_ && !routes_.ended_ && SteadyClock::now() < deadline)
       co_await event_.wait_until(deadline);
-    co_return std::exchange(changed_, false) && !routes_.ended_;
+    co_return std::exchange(changed_, false) && !routes_.ended_ && SteadyClock::now() < deadline;
   }
   void end() { event_.notify(); }
 

@@ -33,7 +33,7 @@ class SessionRoutes {
   // How many sessions are in each state, by the number of State.
   Awaitable<Result<std::array<std::uint64_t, 7>>> count();
 
-  void end();  // calls that wait answer at once, with what is
+  void end();  // of all calls that wait
 
  private:
   class Watch;

@@ -15,10 +15,13 @@ constexpr bool kKeepFrames = false;
 constexpr bool kKeepFrames = true;
 #endif
 
-constexpr std::size_t kClass = 32;      // bytes: frames are rounded up to a multiple
-constexpr std::size_t kClasses = 64;    // up to 2 KiB; larger ones are rare
-constexpr std::size_t kMostKept = 128;  // frames of each class that are kept for the next: many
-                                        // connections wait in the same step at once
+constexpr std::size_t kClass = 32;    // bytes: frames are rounded up to a multiple
+constexpr std::size_t kClasses = 64;  // up to 2 KiB; larger ones are rare
+
+// Kept of each class for the next: many connections wait in the same step at once. That is 9 MiB of all
+// classes at most, for a thread that has needed so many.
+constexpr std::size_t kKeptFrames = 128;
+constexpr std::size_t kKeptBytes = 32 * 1024;  // of small ones more than that
 
 struct Frames {
   struct Free {
@@ -36,7 +39,7 @@ struct Frames {
         list.first = frame->next;
         ::operator delete(frame);
       }
-      list.frames = kMostKept;  // what other thread-locals give back after us goes to the allocator
+      list.frames = kKeptBytes;  // full: what other thread-locals give back after us goes to the allocator
     }
   }
 };
@@ -63,7 +66,8 @@ void give_frame(void* frame, std::size_t bytes) noexcept {
   const std::size_t number = class_of(bytes);
   if (!kKeepFrames || number >= kClasses) return ::operator delete(frame);
   Frames::List& list = frames.lists[number];
-  if (list.frames == kMostKept) return ::operator delete(frame);
+  if (list.frames >= kKeptFrames && list.frames * (number + 1) * kClass >= kKeptBytes)
+    return ::operator delete(frame);
   ++list.frames;
   list.first = new (frame) Frames::Free{list.first};
 }

@@ -164,7 +164,10 @@ std::optional<Session> MemoryBackend::claim(const ClaimRequest& request) {
   if (!key) return std::nullopt;
   const Record before = record_of(*key);
   Record after = before;
-  if (!transitions::claim(after, request, now)) return std::nullopt;
+  if (!transitions::claim(after, request, now)) {
+    queue_.remove(*key);  // nobody shall wait behind it
+    return std::nullopt;
+  }
   Session session = after.session;
   commit(before, std::move(after));
   return session;

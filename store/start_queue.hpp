@@ -17,7 +17,7 @@ namespace alcove {
 class StartQueue {
  public:
   void push(const SessionKey& key);
-  void remove(const SessionKey& key);  // fine if it is not there; in no time if it was next
+  void remove(const SessionKey& key);  // fine if it is not there; found at once if it was next
   std::optional<SessionKey> next();    // whose turn it is; who starts it removes it
   QueuePlace place(const SessionKey& key) const;
 

@@ -28,14 +28,14 @@ class Backend:
     def endpoints(self) -> list[str]:
         return [self.endpoint(i) for i in range(self.count)]
 
-    def start(self, stage: Stage) -> Backend:
-        self.process = stage.start("backend", [BUILD / "load" / "backend", FIRST, self.count, self.port], LOAD)
+    def start(self, stage: Stage, core: str = LOAD) -> Backend:
+        self.process = stage.start("backend", [BUILD / "load" / "backend", FIRST, self.count, self.port], core)
         self.process.wait_line("listening")
         return self
 
 
-def backend(stage: Stage, count: int = 1000) -> Backend:
-    return Backend(free_port(), count).start(stage)
+def backend(stage: Stage, count: int = 1000, core: str = LOAD) -> Backend:
+    return Backend(free_port(), count).start(stage, core)
 
 
 @dataclasses.dataclass

@@ -72,10 +72,10 @@ def workers(options) -> Result:
 The same load against one worker and against two. Where load generator, pods and two workers share two cores, throughput says
 nothing, so CPU accounting does: two workers on two cores of their own serve 2 x (CPU per request of one) / (CPU per request of
 two) times what one serves. Nothing is pinned here, so that the two workers do run at the same time, on different cores. What
-the crowded machine takes of that is told by two processes with one worker and one half of the connections each, which share
-nothing, and by HAProxy with one thread and with two.""")
+the crowded machine takes of that is told by two processes with one worker each, which share nothing, and by HAProxy with one
+thread and with two. The load is the same for all: two generators with half of the connections each.""")
     with Stage() as stage:
-        pods = backend(stage, measure.USERS)
+        pods = backend(stage, measure.USERS, core=ANY)
         script = stage.write("users.lua", measure.users_lua(list(range(measure.USERS))))
         many = [peers.alcove(stage, pods, f"{n} worker{'s' * (n > 1)}", core=ANY, workers=n) for n in (1, 2)]
         apart = [peers.alcove(stage, pods, f"process {n} of 2", core=ANY) for n in (1, 2)]
@@ -84,12 +84,12 @@ nothing, and by HAProxy with one thread and with two.""")
 
         def one(name: str) -> dict:
             loaded = candidates[name]
-            share = measure.CONNECTIONS // len(loaded)
             for peer in loaded:
-                measure.warm(stage, peer, connections=share)
+                measure.warm(stage, peer, connections=measure.CONNECTIONS)
             with contextlib.ExitStack() as measured, concurrent.futures.ThreadPoolExecutor() as pool:
                 cpus = [measured.enter_context(measure.Cpu(peer)) for peer in loaded]
-                loads = list(pool.map(lambda peer: measure.wrk(stage, peer.port, options.seconds, script, share, ANY), loaded))
+                loads = list(pool.map(lambda peer: measure.wrk(stage, peer.port, options.seconds, script,
+                                                               measure.CONNECTIONS // 2, ANY), loaded * (2 // len(loaded))))
             used, requests = sum(cpu.used for cpu in cpus), sum(load["requests"] for load in loads)
             return {"cpu": used * 1e6 / requests, "rps": requests / loads[0]["seconds"],
                     "busy": 100 * used / loads[0]["seconds"]}
@@ -103,8 +103,9 @@ nothing, and by HAProxy with one thread and with two.""")
 
         result.goals.append(Goal("throughput of two workers against one, by CPU accounting", gain("1 worker", "2 workers"), 1.9,
                                  at_most=False))
-        result.notes.append(f"In the same way two processes, which share nothing: {gain('1 worker', '2 processes'):.2f}, and HAProxy's "
-                            f"second thread: {gain('haproxy, 1 thread', 'haproxy, 2 threads'):.2f}. Against the two processes, where "
-                            f"the machine is as crowded, two workers are worth {gain('2 processes', '2 workers'):.2f}.")
+        alike = table.median("2 workers", "cpu") / table.median("2 processes", "cpu")
+        result.notes.append(f"In the same way two processes: {gain('1 worker', '2 processes'):.2f}, and HAProxy's second thread: "
+                            f"{gain('haproxy, 1 thread', 'haproxy, 2 threads'):.2f}. A request costs two workers of one process "
+                            f"{alike:.2f} of what it costs the two processes.")
         result.commands, result.config = list(stage.commands), many[1].config
     return result

@@ -151,6 +151,34 @@ TEST_F(AdminServerTest, starts_a_session_and_waits_until_it_is_ready) {
   EXPECT_THAT(shown["why"].get<std::string>(), HasSubstr("unless it is used again"));
 }
 
+TEST_F(AdminServerTest, listens_to_the_store_only_while_a_call_waits) {
+  class CountingStore : public MemoryStore {
+   public:
+    using MemoryStore::MemoryStore;
+    void subscribe(Subscriber* subscriber) override {
+      ++subscribers;
+      MemoryStore::subscribe(subscriber);
+    }
+    void unsubscribe(Subscriber* subscriber) override {
+      --subscribers;
+      MemoryStore::unsubscribe(subscriber);
+    }
+    std::atomic<int> subscribers{0};
+  };
+  auto counting = std::make_unique<CountingStore>(backend_, io_.get_executor());
+  const std::atomic<int>& subscribers = counting->subscribers;
+  store_ = std::move(counting);
+  start();
+  EXPECT_EQ(ask("GET", "/api/v1/sessions").status, 200);
+  EXPECT_EQ(subscribers, 0);
+  std::thread waiting([this] { EXPECT_EQ(ask("POST", "/api/v1/sessions/demo/ada?wait=5m").status, 200); });
+  while (backend_->lookup(SessionKey("demo", "ada")).state != State::pending) std::this_thread::yield();
+  EXPECT_EQ(subscribers, 1);
+  EXPECT_TRUE(publish_ready(SessionKey("demo", "ada")));
+  waiting.join();
+  EXPECT_EQ(subscribers, 0);
+}
+
 TEST_F(AdminServerTest, a_step_while_it_asks_the_store_is_not_missed) {
   // Its answer `starting` is out of date when it comes: `ready` has been pushed before.
   class SlowStore : public MemoryStore {
