@@ -40,7 +40,7 @@ def machine() -> dict[str, str]:
         "commit": say("git", "-C", ROOT, "rev-parse", "--short", "HEAD").strip() + (" with changes" if dirty else ""),
         "kernel": platform.release(),
         "machine": f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs",
-        "alcove": version(r"([\d.]+)", BUILD / "alcove", "--version"),
+        "alcove": version(r"alcove ([\d.]+)", BUILD / "alcove", "version"),
         "haproxy": version(r"version ([\d.]+)", "haproxy", "-v"),
         "nginx": version(r"nginx/([\d.]+)", "nginx", "-v"),
         "redis-server": version(r"v=([\d.]+)", "redis-server", "--version"),
